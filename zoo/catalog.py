@@ -1,0 +1,190 @@
+"""The zoo at a glance: one card per architecture.
+
+A card names its builder by dotted path and states its counts, so that listing imports no torch;
+`tests/test_catalog.py` builds every card and holds what it states.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from zoo.errors import NotFoundError, UsageError, closest
+
+
+@dataclass(frozen=True, kw_only=True)
+class Architecture:
+    """A named network."""
+
+    name: str
+    builder: str
+    """`module:callable`, called with num_classes, in_channels and input_size."""
+    family: str
+    year: int
+    title: str
+    """One line for people."""
+    paper: str
+    input_shape: tuple[int, int, int]
+    """Channels, height, width."""
+    content_px: int | None = None
+    """Side of the square that pictures are fitted into before padding; None is the whole input."""
+    num_classes: int = 1000
+    params: int
+    """Parameters in PyTorch's count: batch-norm statistics left out."""
+    total_params: int
+    """Parameters in Keras's count: batch-norm statistics included."""
+    mult_adds: int
+    """Multiply-adds for one picture of `input_shape`."""
+    top1: float | None = None
+    """Published ImageNet accuracy of the best pretrained weights, in [0, 1]."""
+    weights: tuple[str, ...] = ()
+    """Names of published pretrained weights."""
+    departures: tuple[str, ...] = ()
+    """Where the network differs from its paper."""
+    recipe: str = "digits"
+    """What `zoo train` uses without --recipe."""
+
+
+LECUN_1998 = "LeCun et al. 1998, Gradient-based learning applied to document recognition"
+
+CARDS: tuple[Architecture, ...] = (
+    Architecture(
+        name="lenet5",
+        builder="zoo.architectures.lenet5:LeNet5",
+        family="lenet",
+        year=1998,
+        title="LeNet-5 as lectures tabulate it",
+        paper=LECUN_1998,
+        input_shape=(1, 32, 32),
+        content_px=28,
+        num_classes=10,
+        params=61_706,
+        total_params=61_706,
+        mult_adds=423_038,
+        departures=(
+            "C3 sees all six maps of S2; the paper's sparse table I gives it 60 of 96 pairs",
+            "S2 and S4 average without the paper's trainable coefficient and bias",
+            "plain tanh; the paper scales it to 1.7159 tanh(2x/3)",
+            "a linear output with softmax; the paper's is Euclidean RBF against fixed bitmaps",
+        ),
+    ),
+    Architecture(
+        name="lenet5-1998",
+        builder="zoo.architectures.lenet5_1998:LeNet5Of1998",
+        family="lenet",
+        year=1998,
+        title="LeNet-5 as its paper has it: sparse C3, trainable sub-sampling, RBF output",
+        paper=LECUN_1998 + ", section II.B",
+        input_shape=(1, 32, 32),
+        content_px=28,
+        num_classes=10,
+        params=60_000,
+        total_params=60_000,
+        mult_adds=332_232,
+        departures=(
+            "the 7×12 bitmaps of the paper's figure 3 are redrawn, so single pixels may differ",
+            "trained by cross-entropy over negative distances: the paper's equation 9 without its "
+            "rubbish-class constant",
+            "classes beyond the ten digits get fixed random codes of ±1",
+        ),
+    ),
+    Architecture(
+        name="keras-mnist-cnn",
+        builder="zoo.architectures.keras_mnist_cnn:KerasMnistCnn",
+        family="keras",
+        year=2015,
+        title="the Keras Sequential that CNN lectures train on MNIST",
+        paper="no paper; a lecture's models.Sequential, layer by layer",
+        input_shape=(1, 28, 28),
+        num_classes=10,
+        params=87_162,
+        total_params=87_290,
+        mult_adds=2_553_418,
+        departures=(
+            "a linear output; the softmax is in the loss",
+            "running variance is PyTorch's unbiased one, n/(n-1) of Keras's",
+        ),
+    ),
+)
+
+
+def _canonical(name: str) -> str:
+    return name.replace("_", "-").lower()
+
+
+def _index(cards: Iterable[Architecture]) -> dict[str, Architecture]:
+    index: dict[str, Architecture] = {}
+    for card in cards:
+        if index.setdefault(_canonical(card.name), card) is not card:
+            raise ValueError(f"two cards are called {card.name}")
+    return index
+
+
+_BY_NAME = _index(CARDS)
+
+
+def lookup(name: str) -> Architecture | None:
+    """The card of that name, `_` and `-` being the same letter, or None."""
+    return _BY_NAME.get(_canonical(name))
+
+
+def find(name: str) -> Architecture:
+    """The card of that name.
+
+    Raises:
+        NotFoundError: there is none; the hint names the closest.
+    """
+    card = lookup(name)
+    if card is None:
+        raise not_found(name)
+    return card
+
+
+def not_found(name: str) -> NotFoundError:
+    """The error for a MODEL that names neither an architecture nor a file nor a run."""
+    match = closest(_canonical(name), _BY_NAME)
+    suggestion = f" Did you mean {match}?" if match else ""
+    return NotFoundError(
+        f"No architecture, model file or run is called {name!r}.{suggestion}",
+        hint="zoo list shows every architecture.",
+    )
+
+
+def select(
+    *,
+    family: str | None = None,
+    search: str | None = None,
+    max_params: int | None = None,
+    pretrained: bool = False,
+    sort: str = "name",
+) -> list[Architecture]:
+    """The cards that meet every condition, in order.
+
+    Args:
+        family: exact family name.
+        search: words that name, title, family or paper must all contain, in any case.
+        max_params: at most this many parameters in PyTorch's count.
+        pretrained: only those with published weights.
+        sort: a field of the card; cards without a value come last, and accuracy descends.
+
+    Raises:
+        UsageError: no card is of that family.
+    """
+    families = sorted({card.family for card in CARDS})
+    if family is not None and family not in families:
+        raise UsageError(
+            f"No family is called {family!r}.", hint=f"Families: {', '.join(families)}."
+        )
+
+    def matches(card: Architecture) -> bool:
+        text = " ".join((card.name, card.title, card.family, card.paper, str(card.year))).lower()
+        return (
+            (family is None or card.family == family)
+            and (search is None or all(word in text for word in search.lower().split()))
+            and (max_params is None or card.params <= max_params)
+            and (not pretrained or bool(card.weights))
+        )
+
+    def key(card: Architecture) -> tuple[bool, object]:
+        value = getattr(card, sort)
+        return (value is None, -value if sort == "top1" and value is not None else value)
+
+    return sorted((card for card in CARDS if matches(card)), key=key)  # type: ignore[arg-type]

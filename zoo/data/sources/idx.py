@@ -1,0 +1,35 @@
+"""MNIST's file format: a magic number, big-endian sides, then bytes."""
+
+import gzip
+import math
+import struct
+import zlib
+
+import torch
+from torch import Tensor
+
+from zoo.errors import DataError
+
+_UINT8 = 8
+
+
+def parse_idx(content: bytes) -> Tensor:
+    """The array of an idx file, plain or gzipped, as uint8.
+
+    Source: LeCun, Cortes, Burges, "The MNIST database", section "File formats".
+
+    Raises:
+        DataError: it is no idx file of bytes, or a truncated one.
+    """
+    try:
+        raw = gzip.decompress(content) if content.startswith(b"\x1f\x8b") else content
+        zeros, kind, dimensions = struct.unpack(">HBB", raw[:4])
+        shape = struct.unpack(f">{dimensions}I", raw[4 : 4 + 4 * dimensions])
+    except (OSError, EOFError, zlib.error, struct.error) as error:
+        raise DataError(f"No idx file, or a truncated one: {error}.") from error
+    if zeros != 0 or kind != _UINT8:
+        raise DataError("No idx file of bytes: its magic number is wrong.")
+    values = raw[4 + 4 * dimensions :]
+    if len(values) != math.prod(shape):
+        raise DataError(f"An idx file of {math.prod(shape):,} values holds {len(values):,}.")
+    return torch.frombuffer(bytearray(values), dtype=torch.uint8).reshape(shape)

@@ -1,0 +1,72 @@
+"""Drawing training, validation and test pictures from one set."""
+
+import csv
+import hashlib
+import io
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from zoo.data.sources import Pictures
+from zoo.errors import DataError
+from zoo.recipe import Dataset
+
+SPLITS = ("train", "validation", "test")
+
+
+@dataclass(frozen=True)
+class Split:
+    """Which picture belongs to which split."""
+
+    assigned: tuple[str, ...]
+    """For each picture the name of its split."""
+    hashes: tuple[str, ...]
+    """For each picture the SHA-256 of its pixels."""
+
+    def indices(self, name: str) -> list[int]:
+        """The pictures of one split, in their order in the set."""
+        return [index for index, split in enumerate(self.assigned) if split == name]
+
+    def to_csv(self, names: Sequence[str]) -> str:
+        """The text of a run's `split.csv`: path, content hash, split."""
+        text = io.StringIO()
+        writer = csv.writer(text, lineterminator="\n")
+        writer.writerow(("path", "hash", "split"))
+        writer.writerows(zip(names, self.hashes, self.assigned, strict=True))
+        return text.getvalue()
+
+
+def draw(pictures: Pictures, dataset: Dataset) -> Split:
+    """A stratified split: each class gives its shares to test and validation.
+
+    A picture's place in the draw is a hash of the seed and its pixels. So duplicates share a
+    split, and neither the order of the files nor the random generator's version matters.
+
+    Raises:
+        DataError: no training picture would be left.
+    """
+    hashes = [hashlib.sha256(image.numpy().tobytes()).hexdigest() for image in pictures.images]
+    assigned = ["train"] * len(pictures)
+    for label in range(len(pictures.classes)):
+        members = (pictures.targets == label).nonzero().flatten().tolist()
+        members.sort(key=lambda index: (_rank(dataset.seed, hashes[index]), index))
+        test = round(len(members) * dataset.test)
+        validation = round((len(members) - test) * dataset.validation)
+        for position, index in enumerate(members):
+            twin = position > 0 and hashes[index] == hashes[members[position - 1]]
+            if twin:
+                assigned[index] = assigned[members[position - 1]]
+            elif position < test:
+                assigned[index] = "test"
+            elif position < test + validation:
+                assigned[index] = "validation"
+    if "train" not in assigned:
+        raise DataError(
+            f"No training picture is left: test takes {dataset.test} and validation "
+            f"{dataset.validation} of {len(pictures)}.",
+            hint="Lower them with --set dataset.test=0.2.",
+        )
+    return Split(tuple(assigned), tuple(hashes))
+
+
+def _rank(seed: int, digest: str) -> str:
+    return hashlib.sha256(f"{seed} {digest}".encode()).hexdigest()

@@ -1,0 +1,102 @@
+"""Writing files so that a crash, a full disk or a second reader never meets half a file."""
+
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from zoo.errors import DiskError, OutputExistsError, UsageError
+
+
+@contextmanager
+def disk_errors(action: str, path: object) -> Iterator[None]:
+    """Turns an OSError inside the block into a DiskError that says what could not be done where."""
+    try:
+        yield
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        reason = os.strerror(error.errno) if error.errno else str(error)
+        raise DiskError(f"Can't {action} {path}: {reason}.") from error
+
+
+@contextmanager
+def atomic_path(path: Path) -> Iterator[Path]:
+    """A temporary path in the same directory that becomes `path` when the block ends well.
+
+    The file is durable before it is visible: it and its directory are fsynced around the rename.
+    Its mode is `0666 & ~umask`. If the block fails, nothing is left behind.
+
+    Raises:
+        DiskError: the disk is full, or there is no permission.
+    """
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    with disk_errors("write", path):
+        try:
+            # O_EXCL with 0o666 lets the umask decide, which mkstemp's 0600 does not.
+            os.close(os.open(temporary, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666))
+            mode = temporary.stat().st_mode
+            yield temporary
+            temporary.chmod(mode)  # safetensors makes the file anew, with 0600
+            _fsync(temporary)
+            temporary.replace(path)
+            _fsync(path.parent)
+        finally:
+            with suppress(OSError):
+                temporary.unlink()
+
+
+def write_text(path: Path, text: str) -> None:
+    """Writes a small text file atomically.
+
+    Raises:
+        DiskError: the disk is full, or there is no permission.
+    """
+    with atomic_path(path) as temporary:
+        temporary.write_text(text, encoding="utf-8")
+
+
+def check_output_file(path: Path, *, force: bool) -> None:
+    """Refuses an output that can't be written, before any work is done for it.
+
+    Raises:
+        OutputExistsError: it exists and `force` is false.
+        UsageError: it is a directory, or its directory does not exist.
+        DiskError: its directory can't be written to.
+    """
+    if path.is_dir():
+        raise UsageError(f"{path} is a directory.", hint="Give --output the name of a file.")
+    if path.exists() and not force:
+        raise OutputExistsError(f"{path} exists.", hint="Replace it with --force.")
+    if not path.parent.is_dir():
+        raise UsageError(f"The directory {path.parent} does not exist.")
+    # Root passes os.access on a read-only disk's directories: only writing tells.
+    with disk_errors("write", path):
+        probe = path.with_name(f".{path.name}.{os.getpid()}.probe")
+        os.close(os.open(probe, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666))
+        probe.unlink()
+
+
+def replace_run_directory(path: Path) -> None:
+    """Removes a directory that a run wrote, and no other.
+
+    Raises:
+        UsageError: it holds no `run.json`, so it may be anything of the user's.
+        DiskError: it can't be removed.
+    """
+    if not (path / "run.json").is_file():
+        raise UsageError(
+            f"{path} holds no run.json, so --force does not remove it.",
+            hint="Give --output a new name.",
+        )
+    with disk_errors("remove", path):
+        shutil.rmtree(path)
+
+
+def _fsync(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,199 @@
+"""Any network as its ordered sequence of layers.
+
+A layer is what a row of `zoo summary` shows: a module without children, one that owns parameters
+while its children own none (timm's BatchNormAct2d), or a MultiheadAttention; rows stand in the
+order they run. Tensors that a container owns itself (a class token, a layer scale) are a row
+before its first layer. An activation without parameters belongs to the row it follows.
+"""
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+import torch
+import torchinfo
+from torch import Tensor, fx, nn
+from torch.nn.modules import activation as activations
+from torchinfo.layer_info import LayerInfo
+from torchinfo.torchinfo import clear_cached_forward_pass
+
+from zoo.errors import StructureError
+
+_ACTIVATIONS = tuple(
+    kind
+    for kind in vars(activations).values()
+    if isinstance(kind, type)
+    and issubclass(kind, nn.Module)
+    and kind not in (nn.Module, nn.MultiheadAttention)
+)
+
+Shape = tuple[int, ...]
+
+
+@dataclass
+class Layer:
+    """One row of a network's summary."""
+
+    name: str
+    """Dotted path of the module, or of the tensors a container owns."""
+    type: str
+    module: nn.Module | None
+    """None where the row holds a container's own tensors."""
+    tensors: list[Tensor] = field(default_factory=list)
+    """Parameters and batch-norm statistics that no earlier row holds."""
+    activation: str | None = None
+    input_shape: Shape | None = None
+    """Without the batch; None where the layer never runs."""
+    output_shape: Shape | None = None
+    mult_adds: int = 0
+    """For one picture."""
+
+
+def ordered(network: nn.Module, input_shape: Shape) -> list[Layer]:
+    """The layers of a network in the order they run.
+
+    The pass uses a batch of two with only the top module's `training` set, so that auxiliary heads
+    run and batch norms do not learn.
+
+    Args:
+        network: on any device; on meta nothing is allocated.
+        input_shape: channels, height, width.
+
+    Raises:
+        StructureError: a picture of that shape can't pass.
+    """
+    infos = _traverse(network, input_shape)
+    names = {id(module): name for name, module in network.named_modules()}
+    rows: dict[int, Layer] = {}
+    inside: set[int] = set()  # children of modules that are one row themselves
+    latest: Layer | None = None
+    for info in infos:
+        key = id(info.module)
+        if key in inside:
+            continue
+        if key in rows:
+            if info.executed:
+                rows[key].mult_adds += _mult_adds(info)
+                latest = rows[key]
+        elif _is_activation(info.module) and latest is not None:
+            latest.activation = latest.activation or type(info.module).__name__.lower()
+        elif _is_row(info.module):
+            inside.update(id(child) for child in info.module.modules() if child is not info.module)
+            rows[key] = latest = _layer(names[key], info)
+        elif owned := [name for name, _ in info.module.named_parameters(recurse=False)]:
+            prefix = f"{names[key]}." if names[key] else ""
+            name = ", ".join(prefix + tensor for tensor in owned)
+            rows[key] = Layer(name, "Parameter", None)
+    for name, module in network.named_modules():
+        unseen = id(module) not in rows and id(module) not in inside
+        if unseen and _is_row(module) and not _is_activation(module):
+            rows[id(module)] = Layer(name, type_name(module), module)  # it never runs
+    _assign_tensors(network, rows)
+    return list(rows.values())
+
+
+class _LayerTracer(fx.Tracer):
+    def is_leaf_module(self, m: nn.Module, module_qualified_name: str) -> bool:
+        return _is_row(m) or super().is_leaf_module(m, module_qualified_name)
+
+
+def trace(network: nn.Module) -> fx.Graph:
+    """The network's graph, each layer one node. For analysis: the network keeps its own class.
+
+    Raises:
+        StructureError: torch.fx can't follow the network's forward.
+    """
+    try:
+        return _LayerTracer().trace(network)
+    except (fx.proxy.TraceError, TypeError, ValueError, RuntimeError) as error:
+        raise StructureError(
+            f"The layers of {type(network).__name__} can't be followed: {error}."
+        ) from error
+
+
+def type_name(module: nn.Module) -> str:
+    """The field's name for a module's type: the nearest class of torch.nn, or its own."""
+    for kind in type(module).__mro__:
+        if kind.__module__.startswith("torch.nn.") and kind is not nn.Module:
+            return kind.__name__
+    return type(module).__name__
+
+
+def own_tensors(module: nn.Module) -> Iterator[Tensor]:
+    """Parameters and batch-norm running statistics that a module holds itself."""
+    yield from module.parameters(recurse=False)
+    for name, buffer in module.named_buffers(recurse=False):
+        if name in ("running_mean", "running_var"):
+            yield buffer
+
+
+def _is_activation(module: nn.Module) -> bool:
+    return isinstance(module, _ACTIVATIONS) and not any(True for _ in module.parameters())
+
+
+def _is_row(module: nn.Module) -> bool:
+    children = list(module.children())
+    if not children and isinstance(module, nn.Sequential | nn.ModuleList | nn.ModuleDict):
+        return False  # an empty container, such as a ShuffleNet's missing branch
+    if not children or isinstance(module, nn.MultiheadAttention):
+        return True
+    owns = any(True for _ in own_tensors(module))
+    return owns and not any(True for child in children for _ in child.parameters())
+
+
+def _layer(name: str, info: LayerInfo) -> Layer:
+    return Layer(
+        name=name,
+        type=type_name(info.module),
+        module=info.module,
+        input_shape=tuple(info.input_size[1:]) if info.executed else None,
+        output_shape=tuple(info.output_size[1:]) if info.executed else None,
+        mult_adds=_mult_adds(info) if info.executed else 0,
+    )
+
+
+def _mult_adds(info: LayerInfo) -> int:
+    """torchinfo's count for one picture; its count for a Linear misses all tokens but one."""
+    if isinstance(info.module, nn.Linear):
+        return info.num_params * math.prod(info.output_size[1:-1])
+    return info.macs // info.output_size[0] if info.output_size else info.macs
+
+
+def _traverse(network: nn.Module, input_shape: Shape) -> list[LayerInfo]:
+    modes = {module: module.training for module in network.modules()}
+    first = next(network.parameters(), torch.empty(0))
+    pictures = torch.zeros(2, *input_shape, dtype=torch.float32, device=first.device)
+    # torchinfo sets eval mode itself; auxiliary heads run only where the top module trains.
+    hook = network.register_forward_pre_hook(_mark_training)
+    try:
+        statistics = torchinfo.summary(
+            network, input_data=[pictures], mode="eval", col_names=(), depth=100, verbose=0
+        )
+    except RuntimeError as error:
+        reason = str(error.__cause__ or error).splitlines()[0]
+        shape = "×".join(str(side) for side in input_shape)
+        raise StructureError(f"A picture of {shape} can't pass this network: {reason}.") from error
+    finally:
+        hook.remove()
+        clear_cached_forward_pass()  # it would keep the network alive
+        for module, mode in modes.items():
+            module.training = mode
+    layers: list[LayerInfo] = statistics.summary_list
+    return layers
+
+
+def _mark_training(module: nn.Module, _: object) -> None:
+    module.training = True
+
+
+def _assign_tensors(network: nn.Module, rows: dict[int, Layer]) -> None:
+    """Gives each tensor to the first row that holds it, so that the rows add up to the totals."""
+    seen: set[int] = set()
+    modules = {id(module): module for module in network.modules()}
+    for key, layer in rows.items():
+        module = modules[key]
+        holders = [module] if layer.module is None else module.modules()
+        for tensor in (tensor for holder in holders for tensor in own_tensors(holder)):
+            if id(tensor) not in seen:
+                seen.add(id(tensor))
+                layer.tensors.append(tensor)

@@ -1,0 +1,197 @@
+"""A safetensors file that holds one JSON document and a digest over everything.
+
+Reading the document and checking the digest needs no torch, so that `zoo show FILE` is quick.
+Any other tool can read the tensors.
+"""
+
+import hashlib
+import json
+import re
+import struct
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, BinaryIO
+
+from zoo.errors import ModelFileError
+from zoo.files import atomic_path, disk_errors
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+# With several keys safetensors writes them in random order; with one, equal models are equal bytes.
+DOCUMENT_KEY = "zoo"
+MAX_HEADER_BYTES = 100_000_000
+_BLOCK_BYTES = 1 << 20
+
+# safetensors' names of the types that can stand in a model.
+_DTYPES = {
+    "F64": "float64", "F32": "float32", "F16": "float16", "BF16": "bfloat16",
+    "I64": "int64", "I32": "int32", "I16": "int16", "I8": "int8", "U8": "uint8", "BOOL": "bool",
+}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Entry:
+    """Where and what a tensor is."""
+
+    dtype: str
+    """A name of torch's, such as `float32`."""
+    shape: tuple[int, ...]
+    start: int
+    """First byte, counted from the start of the file."""
+    stop: int
+
+
+@dataclass(frozen=True)
+class Header:
+    """Everything in a safetensors file but the tensors' values."""
+
+    document: dict[str, Any] | None
+    """None where another program wrote the file."""
+    entries: dict[str, Entry]
+
+
+def read_header(path: Path) -> Header:
+    """The header of a safetensors file, checked against the file's length.
+
+    Raises:
+        ModelFileError: it is no safetensors file, or a truncated one.
+        DiskError: it can't be read.
+    """
+    with disk_errors("read", path), path.open("rb") as file:
+        size = path.stat().st_size
+        prefix = file.read(8)
+        length = struct.unpack("<Q", prefix)[0] if len(prefix) == 8 else 0
+        if not 2 <= length <= min(size - 8, MAX_HEADER_BYTES):
+            raise _foreign(path, prefix)
+        raw = file.read(length)
+    try:
+        header = json.loads(raw)
+        metadata = header.pop("__metadata__", {})
+        entries = {name: _entry(item, 8 + length) for name, item in header.items()}
+        document = json.loads(metadata[DOCUMENT_KEY]) if DOCUMENT_KEY in metadata else None
+        if document is not None and not isinstance(document, dict):
+            raise TypeError("the document is no object")
+    except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
+        raise _foreign(path, prefix) from error
+    end = max((entry.stop for entry in entries.values()), default=8 + length)
+    if end != size:
+        raise ModelFileError(
+            f"{path} is {'truncated' if size < end else 'longer than its header says'}: "
+            f"{size:,} bytes instead of {end:,}.",
+            hint="Copy or download it again.",
+        )
+    return Header(document, entries)
+
+
+def verify(path: Path, header: Header) -> None:
+    """Holds the file's digest: a bit flipped anywhere is caught.
+
+    Raises:
+        ModelFileError: the digest differs.
+        DiskError: the file can't be read.
+    """
+    document = dict(header.document or {})
+    stated = document.pop("digest", None)
+    with disk_errors("read", path), path.open("rb") as file:
+        found = _digest(document, header.entries, lambda name: _blocks(file, header.entries[name]))
+    if stated != found:
+        raise ModelFileError(
+            f"{path} is corrupt: its content does not match its digest.",
+            hint="Copy or download it again.",
+        )
+
+
+def read_tensors(path: Path) -> "dict[str, Tensor]":
+    """Every tensor of a safetensors file, on the CPU.
+
+    Raises:
+        ModelFileError: safetensors refuses it.
+        DiskError: it can't be read.
+    """
+    from safetensors import SafetensorError
+    from safetensors.torch import load_file
+
+    try:
+        with disk_errors("read", path):
+            return load_file(path)
+    except SafetensorError as error:
+        raise ModelFileError(f"{path} is no safetensors file: {error}.") from error
+
+
+def write(path: Path, document: Mapping[str, Any], tensors: "Mapping[str, Tensor]") -> None:
+    """Writes document and tensors atomically; equal content gives equal bytes.
+
+    Raises:
+        DiskError: the disk is full, or there is no permission.
+    """
+    import torch
+    from safetensors import SafetensorError
+    from safetensors.torch import save_file
+
+    # safetensors refuses tensors that share memory, so tied ones are written twice.
+    plain = {name: tensor.detach().cpu().contiguous().clone() for name, tensor in tensors.items()}
+    entries = {
+        name: Entry(str(tensor.dtype).removeprefix("torch."), tuple(tensor.shape), 0, 0)
+        for name, tensor in plain.items()
+    }
+    digest = _digest(
+        document,
+        entries,
+        lambda name: [plain[name].flatten().view(torch.uint8).numpy().data],
+    )
+    text = _canonical({**document, "digest": digest})
+    with atomic_path(path) as temporary:
+        try:
+            save_file(plain, temporary, {DOCUMENT_KEY: text})
+        except SafetensorError as error:
+            number = re.search(r"os error (\d+)", str(error))
+            raise OSError(int(number[1]) if number else 0, str(error)) from error
+
+
+def _entry(item: Mapping[str, Any], data_start: int) -> Entry:
+    start, stop = item["data_offsets"]
+    shape = tuple(item["shape"])
+    if not all(isinstance(number, int) and number >= 0 for number in (start, stop, *shape)):
+        raise ValueError("an offset or a side is no natural number")
+    if stop < start:
+        raise ValueError("a tensor ends before it starts")
+    return Entry(
+        _DTYPES.get(item["dtype"], item["dtype"]), shape, data_start + start, data_start + stop
+    )
+
+
+def _foreign(path: Path, prefix: bytes) -> ModelFileError:
+    # A zip is what torch.save writes today, 0x80 opens the pickle that it wrote before.
+    if prefix.startswith((b"PK\x03\x04", b"\x80")):
+        return ModelFileError(
+            f"{path} is a pickle, which can run code when it is opened, so zoo does not.",
+            hint=f"If it holds a state dict: zoo build ARCHITECTURE --weights {path} -o FILE",
+        )
+    return ModelFileError(f"{path} is no safetensors file, or a truncated one.")
+
+
+def _canonical(document: Mapping[str, Any]) -> str:
+    return json.dumps(document, sort_keys=True, separators=(",", ":"), ensure_ascii=True)
+
+
+def _digest(document: Mapping[str, Any], entries: Mapping[str, Entry], content: Any) -> str:
+    digest = hashlib.sha256(_canonical(document).encode())
+    for name, entry in sorted(entries.items()):
+        digest.update(_canonical({"name": name, "dtype": entry.dtype, "shape": entry.shape}).encode())
+        blocks: Iterable[bytes] = content(name)
+        for block in blocks:
+            digest.update(block)
+    return f"sha256:{digest.hexdigest()}"
+
+
+def _blocks(file: BinaryIO, entry: Entry) -> Iterator[bytes]:
+    file.seek(entry.start)
+    left = entry.stop - entry.start
+    while left > 0:
+        block = file.read(min(left, _BLOCK_BYTES))
+        if not block:
+            return
+        left -= len(block)
+        yield block

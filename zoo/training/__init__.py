@@ -1,0 +1,1 @@
+"""Training: `engine` (the loop), `optimization`, `run` (the directory), `session` (all of it)."""

@@ -1,0 +1,161 @@
+"""The directory that one `zoo train` writes (DESIGN: a run)."""
+
+import csv
+import io
+import json
+import shutil
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import asdict, fields
+from itertools import count
+from pathlib import Path
+from typing import Any
+
+from torch import nn
+
+from zoo import modelfile
+from zoo.errors import DiskError, ExitCode, OutputExistsError, ZooError
+from zoo.files import disk_errors, replace_run_directory, write_text
+from zoo.modelfile import Description
+from zoo.training.engine import Epoch
+
+
+class Run:
+    """A run being written.
+
+    `run.json` says everything that was resolved and how it ended, `results.csv` has a row per
+    epoch, `split.csv` the split, `best.safetensors` and `last.safetensors` the models,
+    `events.jsonl` what happened when.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._settings: dict[str, Any] = {}
+        self._epochs: list[Epoch] = []
+
+    @property
+    def best(self) -> Path:
+        """The model with the best validation accuracy."""
+        return self.path / "best.safetensors"
+
+    @property
+    def last(self) -> Path:
+        """The model of the last finished epoch; before the first, the initial weights."""
+        return self.path / "last.safetensors"
+
+    def start(
+        self,
+        settings: dict[str, Any],
+        split_csv: str,
+        network: nn.Module,
+        description: Description,
+    ) -> None:
+        """Writes what is known before the first step.
+
+        The initial weights go to disk now: a disk too small for a model is found before hours of
+        training, and a run that diverges at once leaves a finite model. If anything can't be
+        written, the directory goes away again.
+
+        Raises:
+            DiskError: the disk is full, or there is no permission.
+        """
+        try:
+            self._settings = settings
+            self._write_status("running")
+            write_text(self.path / "split.csv", split_csv)
+            modelfile.save(self.last, network, description)
+            self._event("started")
+        except BaseException:
+            shutil.rmtree(self.path, ignore_errors=True)
+            raise
+
+    def append(self, epoch: Epoch) -> None:
+        """Adds a row to `results.csv`.
+
+        Raises:
+            DiskError: the disk is full.
+        """
+        self._epochs.append(epoch)
+        text = io.StringIO()
+        writer = csv.DictWriter(
+            text, [field.name for field in fields(Epoch)], lineterminator="\n"
+        )
+        writer.writeheader()
+        writer.writerows(asdict(epoch) for epoch in self._epochs)
+        write_text(self.path / "results.csv", text.getvalue())
+        self._event("epoch", **asdict(epoch))
+
+    def finish(self, status: str, exit_code: int, results: dict[str, Any]) -> None:
+        """Says in `run.json` how it ended: finished, interrupted, diverged or failed.
+
+        Raises:
+            DiskError: the disk is full.
+        """
+        self._write_status(status, **{**results, "exit_code": exit_code})
+        self._event(status)
+
+    @contextmanager
+    def recorded_failure(self) -> Iterator[None]:
+        """Repeats in `run.json` how the block failed, and adds the run to a ZooError's results."""
+        try:
+            yield
+        except GeneratorExit:
+            raise
+        except BaseException as error:
+            code, status = ExitCode.BUG, "failed"
+            if isinstance(error, ZooError):
+                error.results.setdefault("run", str(self.path))
+                code = error.code
+            if isinstance(error, KeyboardInterrupt):
+                code = ExitCode.INTERRUPTED
+            if code is ExitCode.DIVERGED:
+                status = "diverged"
+            elif code in (ExitCode.INTERRUPTED, ExitCode.TERMINATED):
+                status = "interrupted"
+            with suppress(DiskError):  # often the disk is why; the first error is the one to show
+                self.finish(status, code, {"error": str(error)})
+            raise
+
+    def _write_status(self, status: str, **results: Any) -> None:
+        document = {**self._settings, "exit_code": None, **results, "status": status}
+        write_text(self.path / "run.json", json.dumps(document, indent=2) + "\n")
+
+    def _event(self, event: str, **content: Any) -> None:
+        line = json.dumps({"time": round(time.time(), 3), "event": event, **content})
+        path = self.path / "events.jsonl"
+        with disk_errors("write", path), path.open("a", encoding="utf-8") as file:
+            file.write(line + "\n")
+
+
+def create_run(name: str, output: Path | None, *, force: bool) -> Run:
+    """Makes the directory: `output`, or `runs/NAME`, `runs/NAME-2` and so on.
+
+    Raises:
+        OutputExistsError: `output` exists and `force` is false.
+        UsageError: `force` would remove a directory that no run wrote.
+        DiskError: there is no permission.
+    """
+    if output is None:
+        return _numbered(Path("runs"), name)
+    if output.exists():
+        if not force:
+            raise OutputExistsError(f"{output} exists.", hint="Replace it with --force.")
+        replace_run_directory(output)
+    with disk_errors("make the directory", output):
+        output.mkdir(parents=True)
+    return Run(output)
+
+
+def _numbered(parent: Path, name: str) -> Run:
+    for number in count(1):
+        path = parent / (name if number == 1 else f"{name}-{number}")
+        with disk_errors("make the directory", path):
+            try:
+                path.mkdir(parents=True)
+            except FileExistsError:
+                if not parent.is_dir():
+                    raise
+                continue
+        return Run(path)
+    raise AssertionError("count() never ends")

@@ -1,0 +1,69 @@
+"""Weights from elsewhere: a model file, plain safetensors, or a pickled state dict."""
+
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from zoo import modelfile, tensorfile
+from zoo.errors import ModelFileError, UsageError
+from zoo.files import disk_errors
+
+# Where training scripts keep the state dict inside what they saved.
+_WRAPPERS = ("state_dict", "model_state_dict", "model")
+
+
+def load_weights(network: nn.Module, path: Path) -> modelfile.Description | None:
+    """Loads a file's tensors into a network, whatever the file is called.
+
+    Half-precision and double tensors are converted to the network's own type.
+
+    Returns:
+        What the file says of itself, if it is a model file.
+
+    Raises:
+        UsageError: there is no such file.
+        ModelFileError: the file is refused, or a tensor is missing, surplus or of another shape.
+        DiskError: it can't be read.
+    """
+    if not path.is_file():
+        raise UsageError(f"There is no weights file {path}.")
+    with disk_errors("read", path), path.open("rb") as file:
+        is_pickle = file.read(4).startswith((b"PK\x03\x04", b"\x80"))
+    description = None
+    if is_pickle:
+        tensors = _state_dict(path)
+    else:
+        header = tensorfile.read_header(path)
+        if header.document is not None:
+            description = modelfile.read_description(path)
+        tensors = tensorfile.read_tensors(path)
+    wanted = network.state_dict()
+    converted = {
+        name: tensor.to(wanted[name].dtype)
+        if name in wanted and tensor.is_floating_point() and wanted[name].is_floating_point()
+        else tensor
+        for name, tensor in tensors.items()
+    }
+    modelfile.assign(network, converted, str(path))
+    return description
+
+
+def _state_dict(path: Path) -> dict[str, Tensor]:
+    try:
+        # Passed explicitly: the default can be turned off by an environment variable.
+        content: Any = torch.load(path, map_location="cpu", weights_only=True)
+    except Exception as error:  # whatever bytes do to an unpickler
+        raise ModelFileError(
+            f"{path} is refused: it is no plain state dict, or damaged. Nothing in it was run."
+        ) from error
+    for key in _WRAPPERS:
+        if isinstance(content, dict) and isinstance(content.get(key), dict):
+            content = content[key]
+    if not isinstance(content, dict) or not all(
+        isinstance(name, str) and isinstance(tensor, Tensor) for name, tensor in content.items()
+    ):
+        raise ModelFileError(f"{path} holds no state dict: names and their tensors.")
+    # DataParallel's prefix
+    return {name.removeprefix("module."): tensor.contiguous() for name, tensor in content.items()}
