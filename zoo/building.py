@@ -1,0 +1,85 @@
+"""From MODEL, arguments, edits and weights to a model file."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+
+from zoo import modelfile
+from zoo.files import check_output_file
+from zoo.modelfile import Description
+from zoo.summary import Summary, summarize
+from zoo.surgery import Edit
+from zoo.weights import load_weights
+
+
+@dataclass(frozen=True)
+class Built:
+    """A model file that was written."""
+
+    path: Path
+    description: Description
+    before: Summary
+    """Without the edits that were asked for."""
+    after: Summary
+    notes: tuple[str, ...]
+
+
+def build_file(
+    model: str,
+    output: Path,
+    *,
+    num_classes: int | None = None,
+    in_channels: int | None = None,
+    input_size: tuple[int, int] | None = None,
+    weights: Path | None = None,
+    edits: Sequence[Edit] = (),
+    seed: int = 0,
+    force: bool = False,
+) -> Built:
+    """Writes MODEL with these arguments, edits and weights.
+
+    Raises:
+        NotFoundError: MODEL is nothing.
+        OutputExistsError: the output exists and `force` is false.
+        StructureError: an edit or the input size does not fit.
+        ModelFileError: a file is refused, or a tensor does not fit.
+        DiskError: the output can't be written.
+    """
+    check_output_file(output, force=force)
+    source = modelfile.resolve(
+        model, num_classes=num_classes, in_channels=in_channels, input_size=input_size
+    )
+    description = modelfile.with_edits(source.description, edits)
+    notes = []
+    if source.path is None:
+        network = modelfile.build(description, seed=seed)
+    else:
+        network = modelfile.load_network(source.path, source.description)
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(seed)
+            for edit in edits:
+                network = edit.apply(network, description.input_shape)
+        if edits:
+            notes.append("layers that changed start with fresh weights, all others keep theirs")
+    shape = description.input_shape
+    before = summarize(modelfile.outline(source.description), shape, name=source.name)
+    after = summarize(network, shape, name=source.name)  # also shows that a picture can pass
+    if weights is not None:
+        donor = load_weights(network, weights)
+        if donor is not None:
+            description = _inheriting(description, donor)
+            notes.append(f"classes, preprocessing and recipe come from {weights}")
+    elif source.path is None:
+        notes.append("the weights are random: nothing is trained yet")
+    modelfile.save(output, network, description)
+    return Built(output, description, before, after, tuple(notes))
+
+
+def _inheriting(description: Description, donor: Description) -> Description:
+    """What a model file knows besides its tensors goes along with them."""
+    known = {"classes": donor.classes, "training": donor.training, "metrics": donor.metrics}
+    if donor.arguments == description.arguments:
+        known["preprocessing"] = donor.preprocessing
+    return description.model_copy(update=known)

@@ -1,0 +1,136 @@
+"""The Typer application: what every command shares, and the list of commands."""
+
+import functools
+import inspect
+from collections.abc import Callable
+from typing import Annotated, Any
+
+import typer
+
+from zoo.cli.output import Output, Result
+from zoo.errors import ExitCode, UsageError
+
+OUTPUT = Output()
+"""How the running command prints. One process runs one command; `main` starts it afresh."""
+
+_COMMON = {
+    "json": Annotated[
+        bool, typer.Option("--json", help="Exactly one JSON document on stdout, errors included.")
+    ],
+    "quiet": Annotated[
+        bool, typer.Option("--quiet", "-q", help="Nothing on stderr but errors.")
+    ],
+    "debug": Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")],
+}
+_TABLE = {
+    "csv": Annotated[bool, typer.Option("--csv", help="The table as CSV.")],
+    "markdown": Annotated[bool, typer.Option("--markdown", help="The table as Markdown.")],
+}
+
+_EXIT_CODES = "\n".join(f"  {code.value:>3}  {code.meaning}" for code in ExitCode)
+
+app = typer.Typer(
+    name="zoo",
+    help="A model zoo for convolutional networks: summarize, build, train, evaluate.",
+    epilog=f"\b\nExit codes:\n{_EXIT_CODES}\n\n\b\nExample:\n  zoo train lenet5",
+    # Plain help: quick, and without escape codes when piped, also under CI.
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["--help", "-h"]},
+)
+
+
+def command(
+    group: typer.Typer, name: str, *, example: str, table: bool = False
+) -> Callable[[Callable[..., Result]], Callable[..., None]]:
+    """Registers a function that returns a Result as a command with the shared options.
+
+    Args:
+        group: the application or a sub-application.
+        name: what the user types.
+        example: command lines for the help, one a line.
+        table: whether the result has a table, so that --csv and --markdown apply.
+    """
+    shared = {**_COMMON, **(_TABLE if table else {})}
+    epilog = "\b\nExample:\n" + "\n".join(f"  {line}" for line in example.splitlines())
+
+    def register(function: Callable[..., Result]) -> Callable[..., None]:
+        @functools.wraps(function)
+        def run(**values: Any) -> None:
+            configure({option: values.pop(option) for option in shared})
+            OUTPUT.emit(function(**values))
+
+        signature = inspect.signature(function)
+        options = [
+            inspect.Parameter(
+                option, inspect.Parameter.KEYWORD_ONLY, default=False, annotation=annotation
+            )
+            for option, annotation in shared.items()
+        ]
+        parameters = [
+            parameter.replace(kind=inspect.Parameter.KEYWORD_ONLY)
+            for parameter in signature.parameters.values()
+        ]
+        run.__signature__ = signature.replace(  # type: ignore[attr-defined]
+            parameters=[*parameters, *options], return_annotation=None
+        )
+        run.__annotations__ = {**function.__annotations__, **shared, "return": None}
+        group.command(name, epilog=epilog)(run)
+        return run
+
+    return register
+
+
+def configure(switches: dict[str, bool]) -> None:
+    """Applies the switches given after the command to those given before it.
+
+    Raises:
+        UsageError: two forms of output are asked for.
+    """
+    for option, value in switches.items():
+        setattr(OUTPUT, option, getattr(OUTPUT, option) or value)
+    forms = [f"--{form}" for form in ("json", "csv", "markdown") if getattr(OUTPUT, form)]
+    if len(forms) > 1:
+        raise UsageError(f"{' and '.join(forms)} exclude one another.")
+
+
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        from zoo import __version__
+
+        OUTPUT.emit(Result({"version": __version__}, text=f"zoo {__version__}"))
+        raise typer.Exit
+
+
+@app.callback(invoke_without_command=True)
+def _top(
+    context: typer.Context,
+    json: _COMMON["json"] = False,  # type: ignore[valid-type]
+    quiet: _COMMON["quiet"] = False,  # type: ignore[valid-type]
+    debug: _COMMON["debug"] = False,  # type: ignore[valid-type]
+    version: Annotated[
+        bool,
+        typer.Option(
+            "--version", callback=_show_version, is_eager=True, help="Show the version and exit."
+        ),
+    ] = False,
+) -> None:
+    configure({"json": json, "quiet": quiet, "debug": debug})
+    if context.invoked_subcommand is None:
+        if OUTPUT.json:
+            raise UsageError("A command is missing.", hint="zoo --help lists them.")
+        print(context.get_help())  # noqa: T201
+
+
+def register_commands() -> None:
+    """Imports every command; a new one is a file and a line here."""
+    from zoo.cli import list as list_command
+    from zoo.cli import show
+    from zoo.cli import summary
+    from zoo.cli import build
+    from zoo.cli import train
+    from zoo.cli import evaluate
+    from zoo.cli import recipes
+    from zoo.cli import doctor
+
+    _ = (list_command, show, summary, build, train, evaluate, recipes, doctor)

@@ -1,0 +1,77 @@
+"""`zoo build`: an architecture as a model file."""
+
+from typing import TYPE_CHECKING
+
+from zoo.cli.app import OUTPUT, app, command
+from zoo.cli.layer_settings import parse_settings
+from zoo.cli.options import (
+    Force,
+    InChannels,
+    InputSize,
+    ModelArg,
+    NumClasses,
+    OutputFile,
+    Seed,
+    Settings,
+    Weights,
+    parse_size,
+)
+from zoo.cli.output import Result, count
+
+if TYPE_CHECKING:
+    from zoo.summary import Summary
+
+
+@command(
+    app,
+    "build",
+    example="zoo build lenet5 -o lenet5.safetensors\n"
+    "zoo build lenet5 --num-classes 3 --set c1.out_channels=12 -o mine.safetensors",
+)
+def build(
+    model: ModelArg,
+    output: OutputFile,
+    num_classes: NumClasses = None,
+    in_channels: InChannels = None,
+    input_size: InputSize = None,
+    weights: Weights = None,
+    settings: Settings = None,
+    seed: Seed = None,
+    force: Force = False,
+) -> Result:
+    """Build a network and write it as a model file."""
+    from zoo import building
+
+    built = building.build_file(
+        model,
+        output,
+        num_classes=num_classes,
+        in_channels=in_channels,
+        input_size=parse_size(input_size),
+        weights=weights,
+        edits=parse_settings(settings),
+        seed=seed or 0,
+        force=force,
+    )
+    for note in built.notes:
+        OUTPUT.note(note)
+    document = {
+        "output": str(built.path),
+        "edits": list(built.description.edits),
+        "before": _counts(built.before),
+        "after": _counts(built.after),
+    }
+    text = (
+        f"{built.path}: {built.description.architecture}, {count(built.after.total_params)} "
+        f"parameters, {built.path.stat().st_size:,} bytes\n\nnext:\n"
+        f"  zoo summary {built.path}\n  zoo train {built.path}"
+    )
+    return Result(document, text)
+
+
+def _counts(summary: "Summary") -> dict[str, int]:
+    return {
+        "total_params": summary.total_params,
+        "torch_params": summary.torch_params,
+        "mult_adds": summary.mult_adds,
+    }

@@ -1,0 +1,124 @@
+"""`zoo evaluate`: how good a model is, per class, and what it confuses."""
+
+from enum import Enum
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from zoo.cli.app import app, command
+from zoo.cli.options import Device, ModelArg, RecipeOption, Settings, Threads
+from zoo.cli.output import Column, Result, Table, count, percent, terminal_width
+from zoo.errors import ThresholdError, UsageError
+
+if TYPE_CHECKING:
+    from zoo.evaluation import Evaluation
+
+COLUMNS = (
+    Column("name", "Class"),
+    Column("images", "Pictures", count, right=True),
+    Column("precision", "Precision", percent, right=True),
+    Column("recall", "Recall", percent, right=True),
+)
+
+# A matrix of more classes than this does not fit a terminal.
+_MATRIX_CLASSES = 20
+
+
+class SplitName(str, Enum):
+    """Which pictures."""
+
+    train = "train"
+    validation = "validation"
+    test = "test"
+
+
+@command(
+    app,
+    "evaluate",
+    example="zoo evaluate runs/lenet5-digits\n"
+    "zoo evaluate runs/lenet5-digits --min-top1 0.95 --json",
+    table=True,
+)
+def evaluate(
+    model: ModelArg,
+    recipe: RecipeOption = None,
+    settings: Settings = None,
+    split: Annotated[SplitName, typer.Option(help="Which pictures.")] = SplitName.test,
+    min_top1: Annotated[
+        float | None,
+        typer.Option(metavar="SHARE", help="Exit 10 below this accuracy, such as 0.95."),
+    ] = None,
+    device: Device = "auto",
+    threads: Threads = None,
+) -> Result:
+    """Evaluate a model file or a run on its recipe's test pictures."""
+    from zoo.cli.layer_settings import split_settings
+
+    if min_top1 is not None and not 0 <= min_top1 <= 1:
+        raise UsageError(
+            f"--min-top1 {min_top1:g} is no share in [0, 1].",
+            hint=f"--min-top1 {min_top1 / 100:g}" if 1 < min_top1 <= 100 else "",
+        )
+    for_recipe, for_layers = split_settings(settings)
+    if for_layers:
+        raise UsageError(f"--set {for_layers[0]}: evaluate changes no layer.")
+
+    import torch
+
+    from zoo import devices, evaluation
+
+    if threads is not None:
+        torch.set_num_threads(threads)
+    found = evaluation.evaluate(
+        model,
+        recipe_name=recipe,
+        overrides=tuple(for_recipe),
+        split=split.value,
+        device=str(devices.choose(device)),
+    )
+    rows = [vars(figures) for figures in found.figures.per_class]
+    result = Result(_document(found, rows), _text(found), Table(COLUMNS, rows))
+    if min_top1 is not None and found.figures.top1 < min_top1:
+        result.failure = ThresholdError(
+            f"Top-1 is {percent(found.figures.top1)}, below --min-top1 {min_top1:g}."
+        )
+    return result
+
+
+def _document(found: "Evaluation", rows: list[dict[str, Any]]) -> dict[str, Any]:
+    figures = found.figures
+    return {
+        "model": found.model,
+        "recipe": found.recipe,
+        "split": found.split,
+        "images": figures.images,
+        "top1": figures.top1,
+        "top5": figures.top5,
+        "loss": figures.loss,
+        "naive_top1": figures.naive_top1,
+        "classes": figures.classes,
+        "per_class": rows,
+        "confusion": figures.confusion,
+    }
+
+
+def _text(found: "Evaluation") -> str:
+    figures = found.figures
+    headline = (
+        f"{found.model} on {figures.images:,} {found.split} pictures of {found.recipe}: "
+        f"top-1 {percent(figures.top1)}, top-5 {percent(figures.top5)}, "
+        f"loss {figures.loss:.4f}; always guessing {figures.naive_class!r} gives "
+        f"{percent(figures.naive_top1)}"
+    )
+    if len(figures.classes) > _MATRIX_CLASSES:
+        return headline
+    columns = [Column("true", "true \\ predicted")]
+    columns += [
+        Column(str(index), name, lambda n: str(n) if n else "·", right=True)
+        for index, name in enumerate(figures.classes)
+    ]
+    rows = [
+        {"true": name, **{str(index): number for index, number in enumerate(row)}}
+        for name, row in zip(figures.classes, figures.confusion, strict=True)
+    ]
+    return f"{Table(columns, rows).to_text(terminal_width())}\n\n{headline}"

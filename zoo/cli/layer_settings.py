@@ -1,0 +1,54 @@
+"""`--set` where it speaks of layers: `c1.out_channels=12`."""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from zoo.errors import UsageError, did_you_mean
+
+if TYPE_CHECKING:
+    from zoo.surgery import SetHyperparameter
+
+_FIELDS = ("out_channels", "kernel_size", "stride", "padding")
+
+
+def parse_settings(assignments: Sequence[str] | None) -> "list[SetHyperparameter]":
+    """Each `LAYER.FIELD=VALUE` as an edit.
+
+    Raises:
+        UsageError: one speaks of the recipe, or of no such field, or has no such value.
+    """
+    from pydantic import ValidationError
+
+    from zoo import yaml_nodes
+    from zoo.recipe import is_override
+    from zoo.surgery import SetHyperparameter
+
+    edits = []
+    for assignment in assignments or ():
+        if is_override(assignment):
+            raise UsageError(f"--set {assignment}: this command takes no recipe.")
+        path, value = yaml_nodes.parse_assignment(assignment)
+        layer, field = ".".join(path[:-1]), path[-1]
+        if not layer or field not in _FIELDS:
+            raise UsageError(
+                f"--set {assignment}: expected LAYER.FIELD=VALUE with FIELD one of "
+                f"{', '.join(_FIELDS)}. {did_you_mean(field, _FIELDS)}".rstrip()
+            )
+        try:
+            edits.append(
+                SetHyperparameter.model_validate({"layer": layer, "field": field, "value": value})
+            )
+        except ValidationError as error:
+            raise UsageError(
+                f"--set {assignment}: {value!r} is no value for {field}; expected a natural "
+                "number, a pair such as [3, 3], or for padding also same or valid."
+            ) from error
+    return edits
+
+
+def split_settings(assignments: Sequence[str] | None) -> tuple[list[str], list[str]]:
+    """Those that speak of the recipe, and those that speak of layers."""
+    from zoo.recipe import is_override
+
+    given = list(assignments or ())
+    return [a for a in given if is_override(a)], [a for a in given if not is_override(a)]

@@ -1,0 +1,86 @@
+"""`zoo list`: the architectures of the catalog."""
+
+from dataclasses import asdict
+from enum import Enum
+from typing import Annotated
+
+import typer
+
+from zoo import catalog
+from zoo.cli.app import app, command
+from zoo.cli.output import Column, Result, Table, compact, count, percent, shape
+from zoo.errors import UsageError
+
+KEYS = (
+    "name", "family", "year", "input_shape", "params", "total_params", "mult_adds", "top1",
+    "weights", "paper",
+)  # fmt: skip
+
+COLUMNS = (
+    Column("name", "Name"),
+    Column("family", "Family"),
+    Column("year", "Year", right=True),
+    Column("input_shape", "Input", shape),
+    Column("params", "Parameters", count, right=True),
+    Column("mult_adds", "Mult-adds", compact, right=True),
+    Column("top1", "Top-1", percent, right=True),
+    Column("paper", "Paper", lambda paper: paper.partition(",")[0]),
+)
+
+
+class SortKey(str, Enum):
+    """What the list can be sorted by."""
+
+    name = "name"
+    family = "family"
+    year = "year"
+    params = "params"
+    mult_adds = "mult_adds"
+    top1 = "top1"
+
+
+@command(
+    app, "list", example="zoo list\nzoo list --search lenet --sort params --json", table=True
+)
+def list_architectures(
+    family: Annotated[
+        str | None, typer.Option(metavar="NAME", help="Only this family, such as lenet.")
+    ] = None,
+    search: Annotated[
+        str | None,
+        typer.Option(metavar="WORDS", help="Only those whose name or paper holds all words."),
+    ] = None,
+    max_params: Annotated[
+        str | None,
+        typer.Option(metavar="N", help="At most this many parameters, such as 6M or 100k."),
+    ] = None,
+    pretrained: Annotated[
+        bool, typer.Option("--pretrained", help="Only those with published weights.")
+    ] = False,
+    sort: Annotated[SortKey, typer.Option(help="Order of the rows.")] = SortKey.name,
+) -> Result:
+    """List the architectures."""
+    cards = catalog.select(
+        family=family,
+        search=search,
+        max_params=None if max_params is None else parse_count(max_params),
+        pretrained=pretrained,
+        sort=sort.value,
+    )
+    rows = [{key: asdict(card)[key] for key in KEYS} for card in cards]
+    text = "" if rows else "No architecture meets these conditions."
+    return Result({"architectures": rows}, text, Table(COLUMNS, rows))
+
+
+def parse_count(text: str) -> int:
+    """`6M` as 6,000,000.
+
+    Raises:
+        UsageError: it is no number.
+    """
+    factors = {"k": 10**3, "m": 10**6, "g": 10**9, "b": 10**9}
+    digits, unit = (text[:-1], text[-1].lower()) if text[-1:].lower() in factors else (text, "")
+    try:
+        return int(float(digits.replace(",", "").replace("_", "")) * factors.get(unit, 1))
+    except (ValueError, OverflowError) as error:
+        raise UsageError(f"{text!r} is no number of parameters such as 6M or 87,290.") from error

@@ -1,0 +1,119 @@
+"""The entry point: runs the application and turns every ending into an exit code."""
+
+import os
+import signal
+import sys
+import traceback
+from collections.abc import Sequence
+from types import FrameType
+
+import typer
+
+from zoo.cli import app as application
+from zoo.cli.output import Output
+from zoo.errors import (
+    DiskError,
+    ExitCode,
+    InterruptionError,
+    TerminationError,
+    UsageError,
+    ZooError,
+)
+
+
+class _Terminated(KeyboardInterrupt):
+    """SIGTERM outside the training loop, which handles it itself."""
+
+
+def run() -> None:
+    """The `zoo` command."""
+    signal.signal(signal.SIGTERM, _on_sigterm)
+    code = main(sys.argv[1:])
+    try:
+        sys.stdout.flush()
+        sys.stderr.flush()
+    except OSError:
+        _silence()
+    sys.exit(code)
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Runs one command line and returns its exit code; prints, never raises."""
+    for stream in (sys.stdout, sys.stderr):
+        # A name that the terminal's encoding lacks must not end in a traceback.
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="backslashreplace")
+    output = application.OUTPUT
+    # Usage errors come before any option is parsed, and must obey --json too.
+    before_dashes = list(arguments[: arguments.index("--")] if "--" in arguments else arguments)
+    vars(output).update(vars(Output(json="--json" in before_dashes)))
+    output.debug = "--debug" in before_dashes
+    try:
+        return _invoke(arguments)
+    except BrokenPipeError:
+        _silence()
+        return ExitCode.OK
+    except (Exception, KeyboardInterrupt) as error:
+        known = _translate(error, arguments)
+        if output.debug:
+            traceback.print_exc()
+        try:
+            output.emit_error(known)
+        except OSError:
+            _silence()
+        return known.code
+
+
+def _invoke(arguments: Sequence[str]) -> int:
+    application.register_commands()
+    try:
+        code = application.app(list(arguments), standalone_mode=False, prog_name="zoo")
+    except SystemExit as ending:
+        # Typer turns a closed pipe into exit 1.
+        if isinstance(ending.__context__, BrokenPipeError):
+            raise ending.__context__ from None
+        code = ending.code
+    return code if isinstance(code, int) else ExitCode.OK
+
+
+def _translate(error: BaseException, arguments: Sequence[str]) -> ZooError:
+    """Any ending as one of our errors."""
+    if isinstance(error, ZooError):
+        return error
+    if isinstance(error, typer.TyperException):
+        return UsageError(error.format_message(), hint=f"{_command_path(arguments)} --help")
+    if isinstance(error, _Terminated):
+        return TerminationError("Terminated.")
+    if isinstance(error, KeyboardInterrupt | typer.Abort):
+        return InterruptionError("Interrupted.")
+    if isinstance(error, OSError):
+        return DiskError(f"{error.strerror or error}: {error.filename or 'standard output'}.")
+    reason = f"{type(error).__name__}: {error}"
+    return ZooError(
+        f"A bug of ours: {reason}",
+        hint="Run it again with --debug and report the traceback.",
+    )
+
+
+def _command_path(arguments: Sequence[str]) -> str:
+    """`zoo train` for the hint of a usage error."""
+    words = ["zoo"]
+    groups = [application.app]
+    for argument in arguments:
+        names = [command.name for command in groups[-1].registered_commands]
+        nested = {group.name: group.typer_instance for group in groups[-1].registered_groups}
+        if argument in nested and nested[argument] is not None:
+            words.append(argument)
+            groups.append(nested[argument])
+        elif argument in names:
+            return " ".join([*words, argument])
+    return " ".join(words)
+
+
+def _on_sigterm(number: int, frame: FrameType | None) -> None:
+    raise _Terminated
+
+
+def _silence() -> None:
+    """Leaves nothing for the interpreter to flush into a pipe that nobody reads."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

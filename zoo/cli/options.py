@@ -1,0 +1,85 @@
+"""Option types, each defined once."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from zoo import catalog
+from zoo.errors import UsageError
+
+
+def _complete_architecture(incomplete: str) -> list[str]:
+    return [card.name for card in catalog.CARDS if card.name.startswith(incomplete)]
+
+
+def _complete_recipe(incomplete: str) -> list[str]:
+    from zoo.recipe import shipped
+
+    return [name for name in shipped() if name.startswith(incomplete)]
+
+
+ModelArg = Annotated[
+    str,
+    typer.Argument(
+        metavar="MODEL",
+        help="An architecture, a model file, or a run directory (its best weights).",
+        autocompletion=_complete_architecture,
+    ),
+]
+OutputFile = Annotated[
+    Path, typer.Option("--output", "-o", metavar="FILE", help="The model file to write.")
+]
+Force = Annotated[bool, typer.Option("--force", help="Replace an existing output.")]
+RecipeOption = Annotated[
+    str | None,
+    typer.Option(
+        metavar="RECIPE",
+        help="A shipped recipe's name or a YAML file.",
+        autocompletion=_complete_recipe,
+    ),
+]
+NumClasses = Annotated[int | None, typer.Option(min=1, metavar="N", help="Length of the output.")]
+InChannels = Annotated[
+    int | None, typer.Option(min=1, metavar="N", help="Channels of the pictures.")
+]
+InputSize = Annotated[
+    str | None,
+    typer.Option(metavar="N|HxW", help="Height and width of the pictures, such as 64 or 64x48."),
+]
+Settings = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--set",
+        metavar="KEY=VALUE",
+        help="LAYER.FIELD=VALUE of a convolution (out_channels, kernel_size, stride, padding); "
+        "with a recipe also SECTION.KEY=VALUE of it. Repeatable.",
+    ),
+]
+Seed = Annotated[int | None, typer.Option(min=0, metavar="N", help="Draws every random number.")]
+Device = Annotated[
+    str, typer.Option(metavar="NAME", help="auto, cpu, cuda, cuda:1 or mps; auto is the fastest.")
+]
+Threads = Annotated[int | None, typer.Option(min=1, metavar="N", help="CPU threads.")]
+Weights = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="FILE",
+        help="Start from a model file, plain safetensors, or a .pt/.pth state dict.",
+    ),
+]
+
+
+def parse_size(text: str | None) -> tuple[int, int] | None:
+    """`64` or `64x48` as height and width.
+
+    Raises:
+        UsageError: it is neither.
+    """
+    if text is None:
+        return None
+    sides = text.lower().replace("×", "x").split("x")
+    if len(sides) not in (1, 2) or not all(side.isdecimal() and int(side) > 0 for side in sides):
+        raise UsageError(f"--input-size {text}: expected a side such as 64, or 64x48.")
+    height, width = sides * 2 if len(sides) == 1 else sides
+    return int(height), int(width)

@@ -1,0 +1,208 @@
+"""What a command prints: results on stdout, everything else on stderr."""
+
+import csv
+import io
+import json
+import math
+import os
+import shutil
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from zoo.errors import ZooError
+
+SCHEMA = 1
+
+
+@dataclass(frozen=True)
+class Column:
+    """One column of a table."""
+
+    key: str
+    """The key in each row; the head of the CSV."""
+    title: str
+    """The head for people."""
+    text: Callable[[Any], str] = lambda value: "" if value is None else str(value)
+    """How people read a value; the CSV holds it as it is."""
+    right: bool = False
+
+
+@dataclass(frozen=True)
+class Table:
+    """Rows for the terminal, Markdown or CSV."""
+
+    columns: Sequence[Column]
+    rows: Sequence[Mapping[str, Any]]
+
+    def to_csv(self) -> str:
+        """Values as they are; a shape as 6×28×28."""
+        text = io.StringIO()
+        writer = csv.writer(text, lineterminator="\n")
+        writer.writerow([column.key for column in self.columns])
+        writer.writerows(
+            [_csv_value(row.get(column.key)) for column in self.columns] for row in self.rows
+        )
+        return text.getvalue().rstrip("\n")
+
+    def to_markdown(self) -> str:
+        """A GitHub table."""
+        lines = [
+            " | ".join(column.title for column in self.columns),
+            " | ".join("---:" if column.right else "---" for column in self.columns),
+            *(" | ".join(cell.replace("|", "\\|") for cell in cells) for cells in self._cells()),
+        ]
+        return "\n".join(f"| {line} |" for line in lines)
+
+    def to_text(self, width: int | None) -> str:
+        """Aligned columns under a ruled head.
+
+        Args:
+            width: of the terminal, which wraps longer cells; None is as wide as needed.
+        """
+        from rich.box import SIMPLE_HEAD
+        from rich.console import Console
+        from rich.table import Table as RichTable
+        from rich.text import Text
+
+        table = RichTable(box=SIMPLE_HEAD, show_edge=False, pad_edge=False, header_style="")
+        for column in self.columns:
+            table.add_column(column.title, justify="right" if column.right else "left")
+        for cells in self._cells():
+            table.add_row(*(Text(cell) for cell in cells))
+        console = Console(file=io.StringIO(), width=width or 10_000, no_color=True)
+        with console.capture() as capture:
+            console.print(table)
+        return "\n".join(line.rstrip() for line in capture.get().splitlines()).strip("\n")
+
+    def _cells(self) -> list[list[str]]:
+        return [
+            [column.text(row.get(column.key)) for column in self.columns] for row in self.rows
+        ]
+
+
+@dataclass
+class Result:
+    """What a command found."""
+
+    document: dict[str, Any]
+    """The JSON, less schema, ok and notes."""
+    text: str = ""
+    """For people; follows the table."""
+    table: Table | None = None
+    failure: ZooError | None = None
+    """Raised after the result is out, such as a missed threshold."""
+
+
+@dataclass
+class Output:
+    """Where and how the running command prints."""
+
+    json: bool = False
+    csv: bool = False
+    markdown: bool = False
+    quiet: bool = False
+    debug: bool = False
+    notes: list[str] = field(default_factory=list)
+
+    @property
+    def animated(self) -> bool:
+        """Whether a progress bar may move: stderr is a terminal that can."""
+        plain = self.quiet or os.environ.get("TERM") == "dumb"
+        return sys.stderr.isatty() and not plain
+
+    @property
+    def colored(self) -> bool:
+        """Whether stderr may hold colours."""
+        return self.animated and not os.environ.get("NO_COLOR")
+
+    def note(self, message: str) -> None:
+        """Something the user should know; stands in the JSON too."""
+        self.notes.append(message)
+        self.progress(f"note: {message}")
+
+    def progress(self, line: str) -> None:
+        """A line on how far it is."""
+        if not self.quiet:
+            print(line, file=sys.stderr, flush=True)  # noqa: T201
+
+    def emit(self, result: Result) -> None:
+        """Prints a result in the form that was asked for."""
+        if self.json:
+            if result.failure is None:
+                self._print_json({"ok": True, "notes": self.notes, **result.document})
+            else:
+                result.failure.results = {**result.document, **result.failure.results}
+        elif self.csv and result.table is not None:
+            self._print(result.table.to_csv())
+        elif self.markdown and result.table is not None:
+            self._print(result.table.to_markdown())
+        else:
+            table = result.table.to_text(terminal_width()) if result.table is not None else ""
+            self._print("\n\n".join(part for part in (table, result.text) if part))
+        if result.failure is not None:
+            raise result.failure
+
+    def emit_error(self, error: ZooError) -> None:
+        """Prints an error: JSON on stdout, words on stderr (also when quiet)."""
+        if self.json:
+            document = {"ok": False, "notes": self.notes, "error": error.to_json()}
+            self._print_json({**document, **error.results})
+            return
+        red, plain = ("\033[31m", "\033[0m") if self.colored else ("", "")
+        print(f"{red}error:{plain} {error.message}", file=sys.stderr)  # noqa: T201
+        if error.hint:
+            print(f"hint: {error.hint}", file=sys.stderr)  # noqa: T201
+
+    def _print_json(self, document: Mapping[str, Any]) -> None:
+        self._print(json.dumps({"schema": SCHEMA, **_finite(document)}, indent=2))
+
+    def _print(self, text: str) -> None:
+        if text:
+            print(text, flush=True)  # noqa: T201
+
+
+def terminal_width() -> int | None:
+    """Columns of the terminal on stdout; None where stdout is no terminal."""
+    return shutil.get_terminal_size().columns if sys.stdout.isatty() else None
+
+
+def count(number: int | None) -> str:
+    """`87,290`, or a dash."""
+    return "–" if number is None else f"{number:,}"
+
+
+def compact(number: float | None) -> str:
+    """`2.55 M`, or a dash."""
+    if number is None:
+        return "–"
+    for unit, factor in (("G", 1e9), ("M", 1e6), ("k", 1e3)):
+        if number >= factor:
+            return f"{number / factor:.3g} {unit}"
+    return f"{number:g}"
+
+
+def percent(share: float | None) -> str:
+    """`98.61 %`, or a dash."""
+    return "–" if share is None else f"{100 * share:.2f} %"
+
+
+def shape(sides: Sequence[int] | None) -> str:
+    """`6×28×28`, or a dash."""
+    return "–" if sides is None else "×".join(str(side) for side in sides)
+
+
+def _csv_value(value: Any) -> Any:
+    return shape(value) if isinstance(value, tuple | list) else value
+
+
+def _finite(value: Any) -> Any:
+    """NaN and infinity as null, which JSON lacks words for."""
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    if isinstance(value, Mapping):
+        return {str(key): _finite(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_finite(item) for item in value]
+    return value

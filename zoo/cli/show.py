@@ -1,0 +1,114 @@
+"""`zoo show`: an architecture's card, or what a model file says of itself."""
+
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
+
+from zoo import catalog
+from zoo.catalog import Architecture
+from zoo.cli.app import app, command
+from zoo.cli.options import ModelArg
+from zoo.cli.output import Result, compact, count, percent, shape
+
+if TYPE_CHECKING:
+    from zoo.modelfile import Description, Source
+
+
+@command(app, "show", example="zoo show lenet5\nzoo show runs/lenet5-digits")
+def show(model: ModelArg) -> Result:
+    """Show an architecture's card, or a model file's edits, classes and origin."""
+    card = catalog.lookup(model)
+    if card is not None:
+        return Result({"architecture": _card_json(card)}, _card_text(card))
+
+    from zoo import modelfile
+
+    source = modelfile.resolve(model)
+    return Result(_file_json(source), _file_text(source))
+
+
+def _card_json(card: Architecture) -> dict[str, Any]:
+    return {key: value for key, value in asdict(card).items() if key != "builder"}
+
+
+def _card_text(card: Architecture) -> str:
+    lines = [
+        f"{card.name}: {card.title}",
+        "",
+        *_aligned(
+            ("family", f"{card.family}, {card.year}"),
+            ("paper", card.paper),
+            ("input", shape(card.input_shape)),
+            ("classes", str(card.num_classes)),
+            ("parameters", f"{count(card.params)} (with batch-norm statistics "
+             f"{count(card.total_params)})"),
+            ("mult-adds", compact(card.mult_adds)),
+            ("recipe", card.recipe),
+        ),
+        "",
+        "departures from the paper:",
+        *(f"  - {departure}" for departure in card.departures),
+        "",
+        "next:",
+        f"  zoo summary {card.name}",
+        f"  zoo train {card.name}",
+    ]  # fmt: skip
+    return "\n".join(lines)
+
+
+def _file_json(source: "Source") -> dict[str, Any]:
+    return {"model": source.name, "path": str(source.path)} | source.description.model_dump(
+        mode="json"
+    )
+
+
+def _file_text(source: "Source") -> str:
+    description = source.description
+    lines = [
+        f"{source.name}: {description.architecture}",
+        "",
+        *_aligned(
+            ("file", str(source.path)),
+            ("input", shape(description.input_shape)),
+            ("classes", ", ".join(description.classes) or "none: nothing was trained"),
+            ("preprocessing", _preprocessing_text(description)),
+            ("recipe", description.training.recipe if description.training else "none"),
+            ("metrics", _metrics_text(description)),
+            ("written by", ", ".join(f"{k} {v}" for k, v in description.versions.items())),
+        ),
+        "",
+        "edits:" if description.edits else "edits: none",
+        *(f"  {number}. {edit}" for number, edit in enumerate(_edits(description), start=1)),
+        "",
+        "next:",
+        f"  zoo summary {source.name}",
+        f"  zoo evaluate {source.name}" if description.training else f"  zoo train {source.name}",
+    ]
+    return "\n".join(lines)
+
+
+def _edits(description: "Description") -> list[str]:
+    # From the plain data: the edits' own classes would import torch.
+    return [
+        f"{edit.get('edit')}: " + ", ".join(f"{k}={v}" for k, v in edit.items() if k != "edit")
+        for edit in description.edits
+    ]
+
+
+def _preprocessing_text(description: "Description") -> str:
+    chosen = description.preprocessing
+    fitted = f"{chosen.fit} to {shape(chosen.content)} ({chosen.interpolation})"
+    padded = "" if chosen.content == chosen.size else f", padded to {shape(chosen.size)}"
+    return f"{fitted}{padded}, mean {chosen.mean}, std {chosen.std}"
+
+
+def _metrics_text(description: "Description") -> str:
+    metrics = description.metrics
+    if not metrics:
+        return "none"
+    top1 = metrics.get("val_top1")
+    return f"epoch {metrics.get('epoch')}, validation top-1 {percent(top1)}"
+
+
+def _aligned(*pairs: tuple[str, str]) -> list[str]:
+    width = max(len(name) for name, _ in pairs)
+    return [f"{name:<{width}}  {value}" for name, value in pairs]
