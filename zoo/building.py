@@ -4,11 +4,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import torch
-
 from zoo import modelfile
+from zoo.description import Description
 from zoo.files import check_output_file
-from zoo.modelfile import Description
 from zoo.summary import Summary, summarize
 from zoo.surgery import Edit
 from zoo.weights import load_weights
@@ -53,16 +51,9 @@ def build_file(
     )
     description = modelfile.with_edits(source.description, edits)
     notes = []
-    if source.path is None:
-        network = modelfile.build(description, seed=seed)
-    else:
-        network = modelfile.load_network(source.path, source.description)
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(seed)
-            for edit in edits:
-                network = edit.apply(network, description.input_shape)
-        if edits:
-            notes.append("layers that changed start with fresh weights, all others keep theirs")
+    network = modelfile.instantiate(source, edits, seed=seed)
+    if source.path is not None and edits:
+        notes.append("layers that changed start with fresh weights, all others keep theirs")
     shape = description.input_shape
     before = summarize(modelfile.outline(source.description), shape, name=source.name)
     after = summarize(network, shape, name=source.name)  # also shows that a picture can pass
@@ -79,7 +70,11 @@ def build_file(
 
 def _inheriting(description: Description, donor: Description) -> Description:
     """What a model file knows besides its tensors goes along with them."""
-    known = {"classes": donor.classes, "training": donor.training, "metrics": donor.metrics}
+    known: dict[str, object] = {
+        "classes": donor.classes,
+        "training": donor.training,
+        "metrics": donor.metrics,
+    }
     if donor.arguments == description.arguments:
         known["preprocessing"] = donor.preprocessing
     return description.model_copy(update=known)

@@ -6,6 +6,7 @@ A card names its builder by dotted path and states its counts, so that listing i
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Any
 
 from zoo.errors import NotFoundError, UsageError, closest
 
@@ -183,8 +184,10 @@ def select(
             and (not pretrained or bool(card.weights))
         )
 
-    def key(card: Architecture) -> tuple[bool, object]:
+    def key(card: Architecture) -> tuple[bool, Any, str]:
         value = getattr(card, sort)
-        return (value is None, -value if sort == "top1" and value is not None else value)
+        if sort == "top1" and value is not None:
+            value = -value
+        return (value is None, value, card.name)
 
-    return sorted((card for card in CARDS if matches(card)), key=key)  # type: ignore[arg-type]
+    return sorted((card for card in CARDS if matches(card)), key=key)

@@ -11,7 +11,7 @@ from packaging.requirements import Requirement
 from platformdirs import user_cache_path
 
 from zoo import __version__, devices
-from zoo.recipe import recipes_directory
+from zoo.shipped import recipes_directory
 
 DISTRIBUTION = "cnn-zoo"
 _NOT_FEATURES = ("all", "dev")

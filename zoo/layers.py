@@ -153,7 +153,7 @@ def _layer(name: str, info: LayerInfo) -> Layer:
 
 
 def _mult_adds(info: LayerInfo) -> int:
-    """torchinfo's count for one picture; its count for a Linear misses all tokens but one."""
+    """The count for one picture: torchinfo's, which for a Linear misses all tokens but one."""
     if isinstance(info.module, nn.Linear):
         return info.num_params * math.prod(info.output_size[1:-1])
     return info.macs // info.output_size[0] if info.output_size else info.macs

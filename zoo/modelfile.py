@@ -9,65 +9,26 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import ValidationError
 
 from zoo import __version__, catalog, tensorfile
 from zoo.catalog import Architecture
-from zoo.errors import ModelFileError, NotFoundError, UsageError
-from zoo.recipe import Preprocess, Preprocessing
+from zoo.description import Description, describe, read_description
+from zoo.errors import (
+    ModelFileError,
+    NotFoundError,
+    OutOfMemoryError,
+    StructureError,
+    UsageError,
+)
+from zoo.recipe import Preprocess
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
-    from zoo.surgery import Edit
-
-FORMAT_VERSION = 1
-
-
-class Arguments(BaseModel):
-    """What an architecture's builder is called with."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    num_classes: int = Field(ge=1, le=1_000_000)
-    in_channels: int = Field(ge=1, le=4096)
-    input_size: tuple[int, int]
-
-
-class Training(BaseModel):
-    """How the weights came about."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    recipe: str
-    """Name of the recipe."""
-    recipe_hash: str
-    content: dict[str, Any]
-    """The recipe itself, so that `evaluate` needs nothing else."""
-
-
-class Description(BaseModel):
-    """Everything a model file says besides its tensors."""
-
-    model_config = ConfigDict(extra="ignore", frozen=True)
-
-    format: int = FORMAT_VERSION
-    architecture: str
-    arguments: Arguments
-    edits: tuple[dict[str, Any], ...] = ()
-    classes: tuple[str, ...] = ()
-    """Class names in the order of the logits; empty where nothing was trained."""
-    preprocessing: Preprocessing
-    training: Training | None = None
-    metrics: dict[str, float | int | None] = {}
-    versions: dict[str, str] = {}
-
-    @property
-    def input_shape(self) -> tuple[int, int, int]:
-        """Channels, height, width of the network's input."""
-        return (self.arguments.in_channels, *self.arguments.input_size)
+    from zoo.surgery import Edit as Edit
 
 
 @dataclass(frozen=True)
@@ -142,97 +103,10 @@ def locate(model: str) -> Path:
     return path
 
 
-def describe(
-    card: Architecture,
-    num_classes: int | None = None,
-    in_channels: int | None = None,
-    input_size: tuple[int, int] | None = None,
-    preprocess: Preprocess | None = None,
-) -> Description:
-    """A fresh network's description; what is not given the recipe decides, then the card."""
-    preprocess = preprocess or Preprocess()
-    arguments = Arguments(
-        num_classes=num_classes or card.num_classes,
-        in_channels=in_channels or preprocess.channels or card.input_shape[0],
-        input_size=input_size or preprocess.size or card.input_shape[1:],
-    )
-    return Description(
-        architecture=card.name,
-        arguments=arguments,
-        preprocessing=decide_preprocessing(card, arguments, preprocess),
-    )
-
-
-def decide_preprocessing(
-    card: Architecture, arguments: Arguments, preprocess: Preprocess
-) -> Preprocessing:
-    """A recipe's preprocessing with the card's answers where it is silent.
-
-    Raises:
-        UsageError: mean or std have another number of channels than the network.
-    """
-    channels = arguments.in_channels
-    for name, values in (("mean", preprocess.mean), ("std", preprocess.std)):
-        if len(values) not in (1, channels):
-            raise UsageError(
-                f"preprocess.{name} has {len(values)} values, but the network {channels} channels."
-            )
-    height, width = arguments.input_size
-    fit = preprocess.fit or ("pad" if card.content_px else "resize")
-    content = (height, width)
-    if fit == "pad" and card.content_px:
-        # In the card's proportion: LeNet-5 keeps 28 of 32 pixels, so 56 of 64.
-        content = (
-            round(height * card.content_px / card.input_shape[1]),
-            round(width * card.content_px / card.input_shape[2]),
-        )
-    return Preprocessing(
-        channels=channels,
-        size=(height, width),
-        content=content,
-        mean=preprocess.mean * (channels if len(preprocess.mean) == 1 else 1),
-        std=preprocess.std * (channels if len(preprocess.std) == 1 else 1),
-        interpolation=preprocess.interpolation,
-        fit=fit,
-    )
-
-
-def read_description(path: Path, *, verified: bool = True) -> Description:
-    """What a model file says besides its tensors; imports no torch.
-
-    Args:
-        path: the file.
-        verified: hold the digest too, which reads the whole file.
-
-    Raises:
-        ModelFileError: the file is refused or corrupt.
-        DiskError: it can't be read.
-    """
-    header = tensorfile.read_header(path)
-    if header.document is None:
-        raise ModelFileError(
-            f"{path} is a safetensors file of another program: it does not say which network "
-            "its tensors belong to.",
-            hint=f"zoo build ARCHITECTURE --weights {path} -o FILE",
-        )
-    version = header.document.get("format")
-    if version != FORMAT_VERSION:
-        raise ModelFileError(
-            f"{path} has format {version}; this zoo {__version__} reads format {FORMAT_VERSION}."
-        )
-    if verified:
-        tensorfile.verify(path, header)
-    try:
-        description = Description.model_validate(header.document)
-    except ValidationError as error:
-        problem = error.errors()[0]
-        place = ".".join(str(part) for part in problem["loc"])
-        raise ModelFileError(f"{path} is no model file: {place}: {problem['msg']}.") from error
-    if catalog.lookup(description.architecture) is None:
-        raise ModelFileError(
-            f"{path} holds a {description.architecture}, which this zoo {__version__} lacks."
-        )
-    return description
+def with_edits(description: Description, edits: "Sequence[Edit]") -> Description:
+    """The description with further edits appended."""
+    added = tuple(edit.model_dump(mode="json") for edit in edits)
+    return description.model_copy(update={"edits": description.edits + added})
 
 
 def edits_of(description: Description) -> "list[Edit]":
@@ -250,12 +124,6 @@ def edits_of(description: Description) -> "list[Edit]":
         return [adapter.validate_python(edit) for edit in description.edits]
     except ValidationError as error:
         raise ModelFileError(f"An edit is not known here: {error.errors()[0]['msg']}.") from error
-
-
-def with_edits(description: Description, edits: "Sequence[Edit]") -> Description:
-    """The description with further edits appended."""
-    added = tuple(edit.model_dump(mode="json") for edit in edits)
-    return description.model_copy(update={"edits": description.edits + added})
 
 
 def build(description: Description, *, seed: int = 0) -> "nn.Module":
@@ -298,13 +166,35 @@ def load(model: str | Path) -> "nn.Module":
     return load_network(path, read_description(path))
 
 
+def instantiate(source: Source, edits: "Sequence[Edit]" = (), *, seed: int = 0) -> "nn.Module":
+    """MODEL's network with further edits: a file's weights, fresh ones where it has none.
+
+    Raises:
+        StructureError: an edit does not fit.
+        ModelFileError: a tensor is missing, surplus, or of another shape or type.
+    """
+    import torch
+
+    if source.path is None:
+        return build(with_edits(source.description, edits), seed=seed)
+    network = load_network(source.path, source.description)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        for edit in edits:
+            network = edit.apply(network, source.description.input_shape)
+    return network
+
+
 def load_network(path: Path, description: Description) -> "nn.Module":
     """The network of a model file whose description was read.
 
     Raises:
         ModelFileError: a tensor is missing, surplus, or of another shape or type.
     """
-    network = skeleton(description)
+    try:
+        network = skeleton(description)
+    except StructureError as error:
+        raise ModelFileError(f"{path} describes a network that can't be: {error}") from error
     assign(network, tensorfile.read_tensors(path), str(path))
     left = [name for name, tensor in _tensors(network).items() if tensor.is_meta]
     if left:
@@ -351,7 +241,15 @@ def save(path: Path, network: "nn.Module", description: Description) -> None:
 def _construct(description: Description) -> "nn.Module":
     module, _, attribute = catalog.find(description.architecture).builder.partition(":")
     builder = getattr(import_module(module), attribute)
-    network: nn.Module = builder(**description.arguments.model_dump())
+    try:
+        network: nn.Module = builder(**description.arguments.model_dump())
+    except RuntimeError as error:
+        if "can't allocate memory" not in str(error):
+            raise
+        raise OutOfMemoryError(
+            f"{description.architecture} does not fit into memory with "
+            f"{description.arguments.num_classes} classes of {description.input_shape}."
+        ) from error
     for edit in edits_of(description):
         network = edit.apply(network, description.input_shape)
     return network

@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
-from zoo import yaml_nodes
+from zoo import shipped, yaml_nodes
 from zoo.errors import Detail, RecipeError, did_you_mean
 
 Share = Annotated[float, Field(ge=0, lt=1)]
@@ -94,8 +94,7 @@ class Preprocess(_Section):
 
 
 class Augment(_Section):
-    """Random changes of training pictures. Names and meaning are those of Keras's
-    ImageDataGenerator."""
+    """Random changes of training pictures, named as in Keras's ImageDataGenerator."""
 
     rotation_range: Range = 0.0
     """Degrees, either way."""
@@ -172,38 +171,20 @@ class Preprocessing(_Section):
     fit: Literal["resize", "pad", "crop"]
 
 
-def recipes_directory() -> Path:
-    """Where the shipped recipes are: inside an installed package, or beside it in a checkout."""
-    package = Path(__file__).parent
-    installed = package / "recipes"
-    return installed if installed.is_dir() else package.parent / "recipes"
-
-
-def shipped() -> list[str]:
-    """Names of the recipes that come with zoo."""
-    return sorted(path.stem for path in recipes_directory().glob("*.yaml"))
-
-
-def headline(name: str) -> tuple[str, str]:
-    """Source and description of a shipped recipe, read without validating it."""
-    document = yaml_nodes.read(recipes_directory() / f"{name}.yaml").data
-    return document["dataset"]["source"], document["description"]
-
-
 def locate(name: str) -> Path:
     """The file of a shipped recipe's name, or of a path.
 
     Raises:
         RecipeError: there is neither.
     """
-    if name in shipped():
-        return recipes_directory() / f"{name}.yaml"
+    if name in shipped.names():
+        return shipped.path_of(name)
     path = Path(name)
     if path.is_file():
         return path
     raise RecipeError(
         f"No recipe is called {name!r} and no such file exists. "
-        f"{did_you_mean(name, shipped())}".rstrip(),
+        f"{did_you_mean(name, shipped.names())}".rstrip(),
         hint="zoo recipes list shows every recipe.",
     )
 

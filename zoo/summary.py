@@ -100,7 +100,7 @@ def _unique(tensors: Iterable[Tensor]) -> list[Tensor]:
     return list({id(tensor): tensor for tensor in tensors}.values())
 
 
-def _count(tensors: list[Tensor]) -> int:
+def _count(tensors: Iterable[Tensor]) -> int:
     return sum(tensor.numel() for tensor in tensors)
 
 
@@ -148,7 +148,7 @@ def _row(layer: Layer) -> LayerSummary:
         stride=_pair(getattr(layer.module, "stride", None)),
         padding=padding if isinstance(padding, str) else _pair(padding),
         params=_count(layer.tensors),
-        torch_params=_count(list(parameters)),
+        torch_params=_count(parameters),
         trainable_params=_count([p for p in parameters if p.requires_grad]),
         mult_adds=layer.mult_adds,
     )

@@ -8,7 +8,7 @@ import hashlib
 import json
 import re
 import struct
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
@@ -176,12 +176,16 @@ def _canonical(document: Mapping[str, Any]) -> str:
     return json.dumps(document, sort_keys=True, separators=(",", ":"), ensure_ascii=True)
 
 
-def _digest(document: Mapping[str, Any], entries: Mapping[str, Entry], content: Any) -> str:
+def _digest(
+    document: Mapping[str, Any],
+    entries: Mapping[str, Entry],
+    content: Callable[[str], Iterable[bytes | memoryview]],
+) -> str:
     digest = hashlib.sha256(_canonical(document).encode())
     for name, entry in sorted(entries.items()):
-        digest.update(_canonical({"name": name, "dtype": entry.dtype, "shape": entry.shape}).encode())
-        blocks: Iterable[bytes] = content(name)
-        for block in blocks:
+        label = {"name": name, "dtype": entry.dtype, "shape": entry.shape}
+        digest.update(_canonical(label).encode())
+        for block in content(name):
             digest.update(block)
     return f"sha256:{digest.hexdigest()}"
 

@@ -7,6 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from zoo import modelfile, tensorfile
+from zoo.description import Description, read_description
 from zoo.errors import ModelFileError, UsageError
 from zoo.files import disk_errors
 
@@ -14,7 +15,7 @@ from zoo.files import disk_errors
 _WRAPPERS = ("state_dict", "model_state_dict", "model")
 
 
-def load_weights(network: nn.Module, path: Path) -> modelfile.Description | None:
+def load_weights(network: nn.Module, path: Path) -> Description | None:
     """Loads a file's tensors into a network, whatever the file is called.
 
     Half-precision and double tensors are converted to the network's own type.
@@ -37,7 +38,7 @@ def load_weights(network: nn.Module, path: Path) -> modelfile.Description | None
     else:
         header = tensorfile.read_header(path)
         if header.document is not None:
-            description = modelfile.read_description(path)
+            description = read_description(path)
         tensors = tensorfile.read_tensors(path)
     wanted = network.state_dict()
     converted = {

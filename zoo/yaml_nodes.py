@@ -34,11 +34,9 @@ class Document:
         """Whether the data holds that place."""
         value: Any = self.data
         for part in place:
-            if isinstance(value, dict) and part in value:
+            try:
                 value = value[part]
-            elif isinstance(value, list) and isinstance(part, int) and part < len(value):
-                value = value[part]
-            else:
+            except (KeyError, IndexError, TypeError):
                 return False
         return True
 
@@ -148,5 +146,7 @@ def _line_column(node: Node) -> tuple[int, int]:
 
 
 def _error(file: str, mark: Any, message: str) -> RecipeError:
-    detail = Detail(file, message, mark.line + 1, mark.column + 1) if mark else Detail(file, message)
+    detail = (
+        Detail(file, message, mark.line + 1, mark.column + 1) if mark else Detail(file, message)
+    )
     return RecipeError(str(detail), details=[detail])

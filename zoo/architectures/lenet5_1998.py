@@ -38,13 +38,14 @@ def class_codes(num_classes: int) -> Tensor:
     ASCII; further classes here get random codes, always the same ones.
     """
     rows = [line.split() for line in DIGIT_BITMAPS.split("\n") if line]
-    pixels = [[1.0 if p == "#" else -1.0 for row in rows for p in row[digit]] for digit in range(10)]
+    bitmaps = ["".join(row[digit] for row in rows) for digit in range(10)]
+    pixels = [[1.0 if pixel == "#" else -1.0 for pixel in bitmap] for bitmap in bitmaps]
     generator = torch.Generator().manual_seed(1998)
     random = torch.randint(0, 2, (max(0, num_classes - 10), 84), generator=generator) * 2.0 - 1.0
     return torch.cat([torch.tensor(pixels), random])[:num_classes]
 
 
-def _draw(parameter: nn.Parameter, fan_in: int) -> None:
+def _draw(parameter: Tensor, fan_in: int) -> None:
     """Uniform in ±2.4 / fan-in, as section II.B says."""
     nn.init.uniform_(parameter, -2.4 / fan_in, 2.4 / fan_in)
 

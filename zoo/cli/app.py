@@ -13,15 +13,13 @@ from zoo.errors import ExitCode, UsageError
 OUTPUT = Output()
 """How the running command prints. One process runs one command; `main` starts it afresh."""
 
-_COMMON = {
-    "json": Annotated[
-        bool, typer.Option("--json", help="Exactly one JSON document on stdout, errors included.")
-    ],
-    "quiet": Annotated[
-        bool, typer.Option("--quiet", "-q", help="Nothing on stderr but errors.")
-    ],
-    "debug": Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")],
-}
+Json = Annotated[
+    bool, typer.Option("--json", help="Exactly one JSON document on stdout, errors included.")
+]
+Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Nothing on stderr but errors.")]
+Debug = Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")]
+
+_COMMON = {"json": Json, "quiet": Quiet, "debug": Debug}
 _TABLE = {
     "csv": Annotated[bool, typer.Option("--csv", help="The table as CSV.")],
     "markdown": Annotated[bool, typer.Option("--markdown", help="The table as Markdown.")],
@@ -105,10 +103,10 @@ def _show_version(wanted: bool) -> None:
 @app.callback(invoke_without_command=True)
 def _top(
     context: typer.Context,
-    json: _COMMON["json"] = False,  # type: ignore[valid-type]
-    quiet: _COMMON["quiet"] = False,  # type: ignore[valid-type]
-    debug: _COMMON["debug"] = False,  # type: ignore[valid-type]
-    version: Annotated[
+    json: Json = False,
+    quiet: Quiet = False,
+    debug: Debug = False,
+    _version: Annotated[
         bool,
         typer.Option(
             "--version", callback=_show_version, is_eager=True, help="Show the version and exit."
@@ -124,13 +122,7 @@ def _top(
 
 def register_commands() -> None:
     """Imports every command; a new one is a file and a line here."""
-    from zoo.cli import list as list_command
-    from zoo.cli import show
-    from zoo.cli import summary
-    from zoo.cli import build
-    from zoo.cli import train
-    from zoo.cli import evaluate
-    from zoo.cli import recipes
-    from zoo.cli import doctor
+    from zoo.cli import list as list_command  # isort: skip
+    from zoo.cli import show, summary, build, train, evaluate, doctor, recipes  # isort: skip
 
-    _ = (list_command, show, summary, build, train, evaluate, recipes, doctor)
+    _ = (list_command, show, summary, build, train, evaluate, doctor, recipes)

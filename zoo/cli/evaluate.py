@@ -1,6 +1,6 @@
 """`zoo evaluate`: how good a model is, per class, and what it confuses."""
 
-from enum import Enum
+from enum import StrEnum
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -24,7 +24,7 @@ COLUMNS = (
 _MATRIX_CLASSES = 20
 
 
-class SplitName(str, Enum):
+class SplitName(StrEnum):
     """Which pictures."""
 
     train = "train"

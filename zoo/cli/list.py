@@ -1,7 +1,7 @@
 """`zoo list`: the architectures of the catalog."""
 
 from dataclasses import asdict
-from enum import Enum
+from enum import StrEnum
 from typing import Annotated
 
 import typer
@@ -28,7 +28,7 @@ COLUMNS = (
 )
 
 
-class SortKey(str, Enum):
+class SortKey(StrEnum):
     """What the list can be sorted by."""
 
     name = "name"
@@ -39,9 +39,7 @@ class SortKey(str, Enum):
     top1 = "top1"
 
 
-@command(
-    app, "list", example="zoo list\nzoo list --search lenet --sort params --json", table=True
-)
+@command(app, "list", example="zoo list\nzoo list --search lenet --sort params --json", table=True)
 def list_architectures(
     family: Annotated[
         str | None, typer.Option(metavar="NAME", help="Only this family, such as lenet.")

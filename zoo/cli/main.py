@@ -97,20 +97,19 @@ def _translate(error: BaseException, arguments: Sequence[str]) -> ZooError:
 
 def _command_path(arguments: Sequence[str]) -> str:
     """`zoo train` for the hint of a usage error."""
-    words = ["zoo"]
-    groups = [application.app]
+    words, group = ["zoo"], application.app
     for argument in arguments:
-        names = [command.name for command in groups[-1].registered_commands]
-        nested = {group.name: group.typer_instance for group in groups[-1].registered_groups}
-        if argument in nested and nested[argument] is not None:
+        nested = {child.name: child.typer_instance for child in group.registered_groups}
+        inner = nested.get(argument)
+        if inner is not None:
             words.append(argument)
-            groups.append(nested[argument])
-        elif argument in names:
+            group = inner
+        elif argument in [command.name for command in group.registered_commands]:
             return " ".join([*words, argument])
     return " ".join(words)
 
 
-def _on_sigterm(number: int, frame: FrameType | None) -> None:
+def _on_sigterm(_number: int, _frame: FrameType | None) -> None:
     raise _Terminated
 
 

@@ -14,9 +14,9 @@ def _complete_architecture(incomplete: str) -> list[str]:
 
 
 def _complete_recipe(incomplete: str) -> list[str]:
-    from zoo.recipe import shipped
+    from zoo import shipped
 
-    return [name for name in shipped() if name.startswith(incomplete)]
+    return [name for name in shipped.names() if name.startswith(incomplete)]
 
 
 ModelArg = Annotated[

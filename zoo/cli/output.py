@@ -77,9 +77,7 @@ class Table:
         return "\n".join(line.rstrip() for line in capture.get().splitlines()).strip("\n")
 
     def _cells(self) -> list[list[str]]:
-        return [
-            [column.text(row.get(column.key)) for column in self.columns] for row in self.rows
-        ]
+        return [[column.text(row.get(column.key)) for column in self.columns] for row in self.rows]
 
 
 @dataclass

@@ -31,11 +31,11 @@ NameArg = Annotated[
 @command(recipes, "list", example="zoo recipes list\nzoo recipes list --json", table=True)
 def list_recipes() -> Result:
     """List the recipes that come with zoo."""
-    from zoo import recipe
+    from zoo import shipped
 
     rows = []
-    for name in recipe.shipped():
-        source, description = recipe.headline(name)
+    for name in shipped.names():
+        source, description = shipped.headline(name)
         rows.append({"name": name, "source": source, "description": description})
     return Result({"recipes": rows}, table=Table(COLUMNS, rows))
 
@@ -51,9 +51,7 @@ def show(name: NameArg) -> Result:
     return Result(document, path.read_text(encoding="utf-8").rstrip("\n"))
 
 
-@command(
-    recipes, "validate", example="zoo recipes validate cats.yaml\nzoo recipes validate *.yaml"
-)
+@command(recipes, "validate", example="zoo recipes validate cats.yaml\nzoo recipes validate *.yaml")
 def validate(
     files: Annotated[
         list[str], typer.Argument(metavar="FILE...", help="YAML files or shipped names.")

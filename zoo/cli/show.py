@@ -10,7 +10,8 @@ from zoo.cli.options import ModelArg
 from zoo.cli.output import Result, compact, count, percent, shape
 
 if TYPE_CHECKING:
-    from zoo.modelfile import Description, Source
+    from zoo.description import Description
+    from zoo.modelfile import Source
 
 
 @command(app, "show", example="zoo show lenet5\nzoo show runs/lenet5-digits")

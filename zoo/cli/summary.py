@@ -1,6 +1,6 @@
 """`zoo summary`: the layers of a network."""
 
-from enum import Enum
+from enum import StrEnum
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -28,7 +28,7 @@ COLUMNS = (
 )
 
 
-class Style(str, Enum):
+class Style(StrEnum):
     """Whose table to draw."""
 
     zoo = "zoo"
@@ -83,9 +83,7 @@ def summary(
         modelfile.outline(description), description.input_shape, name=source.name, depth=depth
     )
     rows = [_row(layer) for layer in found.layers]
-    result = Result(
-        {**_totals(found), "layers": rows}, _totals_text(found), Table(COLUMNS, rows)
-    )
+    result = Result({**_totals(found), "layers": rows}, _totals_text(found), Table(COLUMNS, rows))
     if style is Style.keras:
         result = Result(result.document, _keras_totals(found), _keras_table(found))
     result.failure = _missed(found, assert_params, assert_torch_params)

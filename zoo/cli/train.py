@@ -49,7 +49,8 @@ def train(
     force: Force = False,
 ) -> Result:
     """Train a network and write a run directory with its best weights."""
-    from zoo.training.session import Request, outcome_json, prepare
+    from zoo.training.preparation import Request, prepare
+    from zoo.training.session import outcome_json
 
     for_recipe, for_layers = split_settings(settings)
     flags = {"epochs": epochs, "batch_size": batch_size, "lr": lr, "seed": seed}

@@ -52,7 +52,7 @@ class TrainingBatches:
         order = torch.randperm(
             len(self._targets), generator=generator(self._seed, epoch, 0, "order")
         )
-        for step, indices in enumerate(order.split(self._sizes)):
+        for step, indices in enumerate(torch.split(order, self._sizes)):
             chosen = indices.to(self._targets.device)
             images = augment(
                 self._images[chosen].float(),

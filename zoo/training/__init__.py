@@ -1,1 +1,1 @@
-"""Training: `engine` (the loop), `optimization`, `run` (the directory), `session` (all of it)."""
+"""Training: `preparation`, `session`, `engine` (the loop), `run` (the directory)."""

@@ -73,7 +73,7 @@ def train(
     validate: Callable[[], Figures | None],
     device: torch.device,
     max_steps: int | None = None,
-    before_step: Callable[[int], None] = lambda step: None,
+    before_step: Callable[[int], object] = lambda _: None,
 ) -> Iterator[Epoch]:
     """Trains a network in place, yielding after each epoch.
 
@@ -141,7 +141,7 @@ def _step(
         logits = network(batch.images)
         loss = F.cross_entropy(logits.float(), batch.targets)
         optimizer.zero_grad(set_to_none=True)
-        loss.backward()
+        loss.backward()  # type: ignore[no-untyped-call]
         optimizer.step()
     except (MemoryError, torch.OutOfMemoryError) as error:
         raise _out_of_memory(batch) from error

@@ -15,9 +15,9 @@ from typing import Any
 from torch import nn
 
 from zoo import modelfile
+from zoo.description import Description
 from zoo.errors import DiskError, ExitCode, OutputExistsError, ZooError
 from zoo.files import disk_errors, replace_run_directory, write_text
-from zoo.modelfile import Description
 from zoo.training.engine import Epoch
 
 
@@ -78,9 +78,7 @@ class Run:
         """
         self._epochs.append(epoch)
         text = io.StringIO()
-        writer = csv.DictWriter(
-            text, [field.name for field in fields(Epoch)], lineterminator="\n"
-        )
+        writer = csv.DictWriter(text, [field.name for field in fields(Epoch)], lineterminator="\n")
         writer.writeheader()
         writer.writerows(asdict(epoch) for epoch in self._epochs)
         write_text(self.path / "results.csv", text.getvalue())

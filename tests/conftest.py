@@ -1,0 +1,62 @@
+"""What many tests share: running the command line, and one trained model."""
+
+import json
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from zoo.cli.main import main
+
+
+@dataclass(frozen=True)
+class Ended:
+    """How a command line ended."""
+
+    code: int
+    stdout: str
+    stderr: str
+
+    @property
+    def json(self) -> dict[str, Any]:
+        """The one document on stdout."""
+        document: dict[str, Any] = json.loads(self.stdout)
+        return document
+
+
+@pytest.fixture
+def zoo(capsys: pytest.CaptureFixture[str]) -> Callable[..., Ended]:
+    """Runs a command line in this process."""
+
+    def run(*arguments: object) -> Ended:
+        capsys.readouterr()
+        code = main([str(argument) for argument in arguments])
+        captured = capsys.readouterr()
+        return Ended(int(code), captured.out, captured.err)
+
+    return run
+
+
+def zoo_process(*arguments: object, **options: Any) -> subprocess.CompletedProcess[str]:
+    """Runs a command line in a process of its own."""
+    command = [sys.executable, "-m", "zoo", *(str(argument) for argument in arguments)]
+    return subprocess.run(command, capture_output=True, text=True, timeout=120, **options)
+
+
+@pytest.fixture(scope="session")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run of LeNet-5 on the embedded digits, short but real."""
+    run = tmp_path_factory.mktemp("trained") / "run"
+    assert main(["train", "lenet5", "--epochs", "6", "-o", str(run), "--quiet", "--json"]) == 0
+    return run
+
+
+@pytest.fixture
+def in_tmp(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A fresh working directory."""
+    monkeypatch.chdir(tmp_path)
+    return tmp_path

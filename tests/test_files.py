@@ -1,0 +1,70 @@
+"""Writing files: all or nothing."""
+
+import errno
+import os
+import stat
+from pathlib import Path
+
+import pytest
+
+from zoo.errors import DiskError, OutputExistsError, UsageError
+from zoo.files import atomic_path, check_output_file, replace_run_directory, write_text
+
+
+def test_the_mode_is_the_umasks(tmp_path: Path) -> None:
+    before = os.umask(0o027)
+    try:
+        write_text(tmp_path / "a", "x")
+    finally:
+        os.umask(before)
+    assert stat.S_IMODE((tmp_path / "a").stat().st_mode) == 0o640
+
+
+def no_space(*arguments: object, **options: object) -> None:
+    raise OSError(errno.ENOSPC, "No space left on device")
+
+
+@pytest.mark.parametrize("call", ["os.fsync", "pathlib.Path.replace", "pathlib.Path.write_text"])
+def test_a_failure_leaves_the_old_file_and_nothing_else(
+    call: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "a"
+    write_text(path, "old")
+    monkeypatch.setattr(call, no_space)
+    with pytest.raises(DiskError, match=f"Can't write {path}: No space left on device"):
+        write_text(path, "new")
+    assert [p.name for p in tmp_path.iterdir()] == ["a"]
+    assert path.read_text() == "old"
+
+
+def test_an_interrupt_leaves_nothing(tmp_path: Path) -> None:
+    with pytest.raises(KeyboardInterrupt), atomic_path(tmp_path / "a") as temporary:
+        temporary.write_text("half")
+        raise KeyboardInterrupt
+    assert not list(tmp_path.iterdir())
+
+
+def test_outputs_are_checked_before_the_work(tmp_path: Path) -> None:
+    existing = tmp_path / "there"
+    existing.write_text("x")
+    check_output_file(tmp_path / "new", force=False)
+    check_output_file(existing, force=True)
+    with pytest.raises(OutputExistsError, match="exists"):
+        check_output_file(existing, force=False)
+    with pytest.raises(UsageError, match="is a directory"):
+        check_output_file(tmp_path, force=True)
+    with pytest.raises(UsageError, match="does not exist"):
+        check_output_file(tmp_path / "no" / "file", force=False)
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["there"]
+
+
+def test_only_a_runs_directory_is_ever_removed(tmp_path: Path) -> None:
+    mine = tmp_path / "thesis"
+    mine.mkdir()
+    (mine / "chapter.txt").write_text("years of work")
+    with pytest.raises(UsageError, match="no run.json"):
+        replace_run_directory(mine)
+    assert (mine / "chapter.txt").exists()
+    (mine / "run.json").write_text("{}")
+    replace_run_directory(mine)
+    assert not mine.exists()

@@ -1,0 +1,93 @@
+"""Who may import whom: DESIGN.md section 2, as a table that every import is held against."""
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+import zoo
+
+PACKAGE = Path(zoo.__file__).parent
+
+# Everyone may also import errors and files, and the version from zoo itself.
+EVERYONE = {"errors", "files", "__init__"}
+MAY_IMPORT = {
+    "__init__": set(),
+    "errors": set(),
+    "files": set(),
+    "catalog": set(),
+    "yaml_nodes": set(),
+    "shipped": {"yaml_nodes"},
+    "recipe": {"yaml_nodes", "shipped"},
+    "architectures": set(),
+    "devices": set(),
+    "data": {"recipe"},
+    "layers": set(),
+    "surgery": {"layers"},
+    "summary": {"layers"},
+    "tensorfile": set(),
+    "description": {"catalog", "recipe", "tensorfile"},
+    "modelfile": {"catalog", "description", "recipe", "surgery", "tensorfile"},
+    "weights": {"description", "modelfile", "tensorfile"},
+    "building": {"description", "modelfile", "summary", "surgery", "weights"},
+    "evaluation": {"data", "recipe", "modelfile"},
+    "training": {
+        "data", "recipe", "layers", "description", "modelfile", "evaluation", "devices",
+    },
+    "doctor": {"devices", "shipped"},
+    "__main__": {"cli"},
+}  # fmt: skip
+
+
+def files() -> list[Path]:
+    return sorted(PACKAGE.rglob("*.py"))
+
+
+def unit(module: str) -> str:
+    """`zoo.data.loader` is part of the unit `data`; `zoo` itself is `__init__`."""
+    parts = module.split(".")
+    return parts[1] if len(parts) > 1 else "__init__"
+
+
+def imported(tree: ast.AST) -> Iterator[str]:
+    """Every module of ours that a file imports, also inside functions."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names if alias.name.startswith("zoo"))
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, "relative imports hide who imports whom"
+            if node.module == "zoo":
+                for alias in node.names:
+                    own = alias.name.startswith("__")
+                    yield "zoo" if own else f"zoo.{alias.name}"
+            elif node.module and node.module.startswith("zoo."):
+                yield node.module
+
+
+@pytest.mark.parametrize("path", files(), ids=lambda path: str(path.relative_to(PACKAGE)))
+def test_imports_keep_to_the_table(path: Path) -> None:
+    name = ".".join(("zoo", *path.relative_to(PACKAGE).with_suffix("").parts))
+    own = unit(name)
+    found = {unit(module) for module in imported(ast.parse(path.read_text()))} - {own}
+    if own == "cli":
+        return  # the top may import everything; that nobody imports it is held by the others
+    assert found <= MAY_IMPORT[own] | EVERYONE
+    if own in {"errors", "files"}:
+        assert found <= {"errors"}
+
+
+def test_architectures_never_import_one_another() -> None:
+    for path in (PACKAGE / "architectures").glob("*.py"):
+        assert not [m for m in imported(ast.parse(path.read_text())) if "architectures" in m]
+
+
+def test_nothing_below_the_command_line_prints_or_exits() -> None:
+    for path in files():
+        if path.is_relative_to(PACKAGE / "cli"):
+            continue
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.Call) and isinstance(node.func, ast.Name):
+                assert node.func.id not in {"print", "exit"}, f"{path}:{node.lineno}"
+            if isinstance(node, ast.Import | ast.ImportFrom):
+                assert "typer" not in ast.unparse(node), f"{path}:{node.lineno}"

@@ -1,0 +1,262 @@
+"""Model files: everything needed to use a network again, and nothing that runs."""
+
+import json
+import os
+import pickle
+import struct
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from torch import nn
+
+from zoo import description, modelfile, tensorfile
+from zoo.catalog import CARDS, Architecture, find
+from zoo.errors import ModelFileError, NotFoundError, StructureError, UsageError
+from zoo.surgery import SetHyperparameter
+
+EVERY_CARD = pytest.mark.parametrize("card", CARDS, ids=lambda card: card.name)
+
+
+def save(card: Architecture, path: Path, **arguments: Any) -> nn.Module:
+    described = description.describe(card, **arguments)
+    network = modelfile.build(described, seed=3)
+    modelfile.save(path, network, described)
+    return network
+
+
+@pytest.fixture
+def lenet5(tmp_path: Path) -> Path:
+    path = tmp_path / "lenet5.safetensors"
+    save(find("lenet5"), path)
+    return path
+
+
+@EVERY_CARD
+def test_a_round_trip_answers_the_same(card: Architecture, tmp_path: Path) -> None:
+    path = tmp_path / "m.safetensors"
+    network = save(card, path, num_classes=7).eval()
+    loaded = modelfile.load(path)
+    pictures = torch.randn(5, *card.input_shape)
+    assert torch.equal(network(pictures), loaded(pictures))
+    assert not loaded.training
+    assert type(loaded) is type(network)
+    assert not [name for name, t in modelfile._tensors(loaded).items() if t.is_meta]
+
+
+@EVERY_CARD
+def test_equal_models_are_equal_bytes(card: Architecture, tmp_path: Path) -> None:
+    save(card, tmp_path / "1")
+    save(card, tmp_path / "2")
+    assert (tmp_path / "1").read_bytes() == (tmp_path / "2").read_bytes()
+
+
+@EVERY_CARD
+def test_a_skeleton_allocates_no_weights(card: Architecture) -> None:
+    network = modelfile.skeleton(description.describe(card))
+    assert all(parameter.is_meta for parameter in network.parameters())
+    assert not any(buffer.is_meta for buffer in network.buffers())
+
+
+def test_building_outside_is_undisturbed() -> None:
+    state = torch.random.get_rng_state()
+    modelfile.skeleton(description.describe(find("lenet5")))
+    modelfile.build(description.describe(find("lenet5")), seed=1)
+    assert torch.equal(state, torch.random.get_rng_state())
+    assert not nn.Linear(2, 2).weight.is_meta
+
+
+def test_a_parameter_registered_twice_stays_tied_under_the_skeleton() -> None:
+    with modelfile._meta_parameters():
+        first, second = nn.Linear(2, 2), nn.Linear(2, 2)
+        first.weight = second.weight
+    assert first.weight is second.weight
+
+
+def test_the_document_holds_no_time_and_no_path(lenet5: Path) -> None:
+    text = json.dumps(tensorfile.read_header(lenet5).document)
+    assert str(lenet5.parent) not in text
+    assert set(json.loads(text)) == {
+        "architecture", "arguments", "classes", "digest", "edits", "format", "metrics",
+        "preprocessing", "training", "versions",
+    }  # fmt: skip
+
+
+def test_edits_replay(tmp_path: Path) -> None:
+    edit = SetHyperparameter(layer="c1", field="out_channels", value=9)
+    described = modelfile.with_edits(description.describe(find("lenet5")), [edit])
+    network = modelfile.build(described).eval()
+    modelfile.save(tmp_path / "m", network, described)
+    loaded = modelfile.load(tmp_path / "m")
+    pictures = torch.randn(2, 1, 32, 32)
+    assert torch.equal(network(pictures), loaded(pictures))
+    assert loaded.get_submodule("c1").out_channels == 9
+
+
+def rewrite(path: Path, **changes: Any) -> None:
+    """The same file with another document and a digest that fits it."""
+    header = tensorfile.read_header(path)
+    document = {**(header.document or {}), **changes}
+    document.pop("digest")
+    tensorfile.write(path, document, tensorfile.read_tensors(path))
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"format": 99}, "has format 99"),
+        ({"architecture": "lenet9000"}, "which this zoo .* lacks"),
+        ({"arguments": {"num_classes": -1}}, "is no model file"),
+        ({"arguments": 3}, "is no model file"),
+        (
+            {"arguments": {"num_classes": 10, "in_channels": 1, "input_size": [3, 3]}},
+            "describes a network that can't be",
+        ),
+        (
+            {"arguments": {"num_classes": 10, "in_channels": 1, "input_size": [10**9, 32]}},
+            "is no model file",
+        ),
+        (
+            {"arguments": {"num_classes": 4, "in_channels": 1, "input_size": [32, 32]}},
+            "out.bias is 10 float32 where the network has 4 float32",
+        ),
+        ({"edits": [{"edit": "explode"}]}, "edit is not known"),
+        (
+            {"edits": [{"edit": "set", "layer": "c9", "field": "stride", "value": 2}]},
+            "describes a network that can't be",
+        ),
+    ],
+)
+def test_a_document_that_does_not_fit_is_refused(
+    changes: dict[str, Any], message: str, lenet5: Path
+) -> None:
+    rewrite(lenet5, **changes)
+    with pytest.raises(ModelFileError, match=message):
+        modelfile.load(lenet5)
+
+
+def retensor(path: Path, change: dict[str, torch.Tensor | None]) -> None:
+    document = dict(tensorfile.read_header(path).document or {})
+    document.pop("digest")
+    tensors = tensorfile.read_tensors(path) | change  # type: ignore[operator]
+    kept = {name: tensor for name, tensor in tensors.items() if tensor is not None}
+    tensorfile.write(path, document, kept)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"c1.weight": None}, "missing: c1.weight"),
+        ({"c9.weight": torch.ones(2)}, "surplus: c9.weight"),
+        ({"c1.bias": torch.ones(7)}, "c1.bias is 7 float32 where the network has 6 float32"),
+        ({"c1.bias": torch.ones(6).half()}, "c1.bias is 6 float16"),
+    ],
+    ids=["missing", "surplus", "shape", "type"],
+)
+def test_tensors_that_do_not_fit_are_named(
+    change: dict[str, torch.Tensor | None], message: str, lenet5: Path
+) -> None:
+    retensor(lenet5, change)
+    with pytest.raises(ModelFileError, match=message):
+        modelfile.load(lenet5)
+
+
+def test_a_foreign_file_is_refused_with_what_to_do(tmp_path: Path) -> None:
+    from safetensors.torch import save_file
+
+    save_file({"x": torch.ones(2)}, tmp_path / "foreign.safetensors")
+    with pytest.raises(ModelFileError, match="another program") as caught:
+        modelfile.load(tmp_path / "foreign.safetensors")
+    assert "--weights" in caught.value.hint
+
+
+class Bomb:
+    """Leaves a mark when it is unpickled."""
+
+    def __init__(self, mark: Path) -> None:
+        self.mark = mark
+
+    def __reduce__(self) -> Any:
+        return (os.mkdir, (str(self.mark),))
+
+
+@pytest.mark.parametrize("name", ["m.safetensors", "m.pt", "m"])
+@pytest.mark.parametrize("zipped", [True, False], ids=["zip", "raw"])
+def test_a_pickle_is_refused_and_never_run(
+    name: str, zipped: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD", "1")
+    mark = tmp_path / "mark"
+    if zipped:
+        torch.save(Bomb(mark), tmp_path / name)
+    else:
+        (tmp_path / name).write_bytes(pickle.dumps(Bomb(mark)))
+    with pytest.raises(ModelFileError, match="is a pickle"):
+        modelfile.load(tmp_path / name)
+    assert not mark.exists()
+
+
+def test_an_architecture_wins_over_a_path_of_its_name(lenet5: Path, in_tmp: Path) -> None:
+    lenet5.rename(in_tmp / "lenet5")
+    assert modelfile.resolve("lenet5").path is None
+    assert modelfile.resolve("./lenet5").path == Path("lenet5")
+
+
+def test_a_run_means_its_best_weights(trained: Path) -> None:
+    assert modelfile.resolve(str(trained)).path == trained / "best.safetensors"
+
+
+def test_what_is_no_model(tmp_path: Path, lenet5: Path) -> None:
+    (tmp_path / "run").mkdir()
+    with pytest.raises(NotFoundError, match="no run"):
+        modelfile.resolve(str(tmp_path / "run"))
+    (tmp_path / "run" / "run.json").write_text("{}")
+    with pytest.raises(NotFoundError, match="no epoch was finished"):
+        modelfile.resolve(str(tmp_path / "run"))
+    with pytest.raises(NotFoundError, match="Did you mean lenet5"):
+        modelfile.resolve("lennet5")
+    with pytest.raises(UsageError, match="already"):
+        modelfile.resolve(str(lenet5), num_classes=3)
+
+
+def test_a_network_too_large_for_memory_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    from zoo.architectures import lenet5 as module
+    from zoo.errors import OutOfMemoryError
+
+    def fail(**arguments: Any) -> nn.Module:
+        raise RuntimeError("[enforce fail] DefaultCPUAllocator: can't allocate memory: 9 bytes")
+
+    monkeypatch.setattr(module, "LeNet5", fail)
+    with pytest.raises(OutOfMemoryError, match="does not fit into memory"):
+        modelfile.build(description.describe(find("lenet5")))
+
+
+def test_preprocessing_that_a_card_and_a_recipe_decide() -> None:
+    from zoo.recipe import Preprocess
+
+    card = find("lenet5")
+    plain = description.describe(card)
+    assert (plain.preprocessing.fit, plain.preprocessing.content) == ("pad", (28, 28))
+    large = description.describe(card, in_channels=3, input_size=(64, 64))
+    assert large.preprocessing.content == (56, 56)
+    assert large.preprocessing.mean == (0.0, 0.0, 0.0)
+    wished = Preprocess(size=(40, 40), channels=3, mean=(0.1, 0.2, 0.3), fit="resize")
+    decided = description.describe(card, preprocess=wished)
+    assert decided.input_shape == (3, 40, 40)
+    assert decided.preprocessing.content == (40, 40)
+    with pytest.raises(UsageError, match="has 3 values, but the network 1 channels"):
+        description.describe(card, in_channels=1, preprocess=wished)
+
+
+def test_a_header_length_that_lies(tmp_path: Path) -> None:
+    path = tmp_path / "lie"
+    path.write_bytes(struct.pack("<Q", 5) + b'{"a":' + b"\0" * 10)
+    with pytest.raises(ModelFileError):
+        modelfile.load(path)
+
+
+def test_structure_errors_of_the_user_stay_theirs() -> None:
+    edit = SetHyperparameter(layer="c5", field="kernel_size", value=9)
+    with pytest.raises(StructureError):
+        modelfile.build(modelfile.with_edits(description.describe(find("lenet5")), [edit]))

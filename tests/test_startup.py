@@ -1,0 +1,66 @@
+"""Commands that need no network answer without torch (DESIGN.md section 2, "Start-up")."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+HEAVY = ("torch", "torchvision", "pandas", "numpy", "timm", "matplotlib")
+
+PROBE = """
+import json, sys
+from zoo.cli.main import main
+code = main({arguments!r})
+loaded = sorted({{name.partition(".")[0] for name in sys.modules}} & set({heavy!r}))
+print(json.dumps([code, loaded]), file=sys.stderr)
+"""
+
+
+def heavy_modules(*arguments: str) -> list[str]:
+    """Heavy modules that a command line loads, measured in a process of its own."""
+    probe = PROBE.format(arguments=list(arguments), heavy=HEAVY)
+    ended = subprocess.run([sys.executable, "-c", probe], capture_output=True, text=True)
+    code, loaded = json.loads(ended.stderr.splitlines()[-1])
+    assert code == 0, ended.stderr
+    return list(loaded)
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("--help",),
+        ("--version",),
+        ("list",),
+        ("list", "--json"),
+        ("show", "lenet5"),
+        ("recipes", "list"),
+        ("recipes", "--help"),
+        ("recipes", "show", "digits"),
+        ("recipes", "validate", "digits"),
+        ("train", "--help"),
+        ("summary", "--help"),
+    ],
+    ids=" ".join,
+)
+def test_light_commands_import_no_torch(arguments: tuple[str, ...]) -> None:
+    assert heavy_modules(*arguments) == []
+
+
+def test_showing_a_model_file_imports_no_torch(trained: Path) -> None:
+    assert heavy_modules("show", str(trained)) == []
+
+
+def test_the_probe_would_notice() -> None:
+    assert "torch" in heavy_modules("summary", "lenet5")
+
+
+def test_completion_imports_no_torch() -> None:
+    probe = (
+        "import sys; from zoo.cli import options;"
+        "assert options._complete_architecture('len') == ['lenet5', 'lenet5-1998'];"
+        "assert options._complete_recipe('dig') == ['digits'];"
+        f"assert not {set(HEAVY)} & set(sys.modules)"
+    )
+    subprocess.run([sys.executable, "-c", probe], check=True)

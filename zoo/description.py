@@ -1,0 +1,151 @@
+"""What a model file says besides its tensors. Imports no torch."""
+
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from zoo import __version__, catalog, tensorfile
+from zoo.catalog import Architecture
+from zoo.errors import ModelFileError, UsageError
+from zoo.recipe import Preprocess, Preprocessing, Side
+
+FORMAT_VERSION = 1
+
+
+class Arguments(BaseModel):
+    """What an architecture's builder is called with."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    num_classes: int = Field(ge=1, le=1_000_000)
+    in_channels: int = Field(ge=1, le=4096)
+    input_size: tuple[Side, Side]
+    """Height and width in pixels."""
+
+
+class Training(BaseModel):
+    """How the weights came about."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    recipe: str
+    """Name of the recipe."""
+    recipe_hash: str
+    content: dict[str, Any]
+    """The recipe itself, so that `evaluate` needs nothing else."""
+
+
+class Description(BaseModel):
+    """Everything a model file says besides its tensors."""
+
+    model_config = ConfigDict(extra="ignore", frozen=True)
+
+    format: int = FORMAT_VERSION
+    architecture: str
+    arguments: Arguments
+    edits: tuple[dict[str, Any], ...] = ()
+    classes: tuple[str, ...] = ()
+    """Class names in the order of the logits; empty where nothing was trained."""
+    preprocessing: Preprocessing
+    training: Training | None = None
+    metrics: dict[str, float | int | None] = {}
+    versions: dict[str, str] = {}
+
+    @property
+    def input_shape(self) -> tuple[int, int, int]:
+        """Channels, height, width of the network's input."""
+        return (self.arguments.in_channels, *self.arguments.input_size)
+
+
+def describe(
+    card: Architecture,
+    num_classes: int | None = None,
+    in_channels: int | None = None,
+    input_size: tuple[int, int] | None = None,
+    preprocess: Preprocess | None = None,
+) -> Description:
+    """A fresh network's description; what is not given the recipe decides, then the card."""
+    preprocess = preprocess or Preprocess()
+    arguments = Arguments(
+        num_classes=num_classes or card.num_classes,
+        in_channels=in_channels or preprocess.channels or card.input_shape[0],
+        input_size=input_size or preprocess.size or card.input_shape[1:],
+    )
+    return Description(
+        architecture=card.name,
+        arguments=arguments,
+        preprocessing=decide_preprocessing(card, arguments, preprocess),
+    )
+
+
+def decide_preprocessing(
+    card: Architecture, arguments: Arguments, preprocess: Preprocess
+) -> Preprocessing:
+    """A recipe's preprocessing with the card's answers where it is silent.
+
+    Raises:
+        UsageError: mean or std have another number of channels than the network.
+    """
+    channels = arguments.in_channels
+    for name, values in (("mean", preprocess.mean), ("std", preprocess.std)):
+        if len(values) not in (1, channels):
+            raise UsageError(
+                f"preprocess.{name} has {len(values)} values, but the network {channels} channels."
+            )
+    height, width = arguments.input_size
+    fit = preprocess.fit or ("pad" if card.content_px else "resize")
+    content = (height, width)
+    if fit == "pad" and card.content_px:
+        # In the card's proportion: LeNet-5 keeps 28 of 32 pixels, so 56 of 64.
+        content = (
+            round(height * card.content_px / card.input_shape[1]),
+            round(width * card.content_px / card.input_shape[2]),
+        )
+    return Preprocessing(
+        channels=channels,
+        size=(height, width),
+        content=content,
+        mean=preprocess.mean * (channels if len(preprocess.mean) == 1 else 1),
+        std=preprocess.std * (channels if len(preprocess.std) == 1 else 1),
+        interpolation=preprocess.interpolation,
+        fit=fit,
+    )
+
+
+def read_description(path: Path, *, verified: bool = True) -> Description:
+    """What a model file says besides its tensors; imports no torch.
+
+    Args:
+        path: the file.
+        verified: hold the digest too, which reads the whole file.
+
+    Raises:
+        ModelFileError: the file is refused or corrupt.
+        DiskError: it can't be read.
+    """
+    header = tensorfile.read_header(path)
+    if header.document is None:
+        raise ModelFileError(
+            f"{path} is a safetensors file of another program: it does not say which network "
+            "its tensors belong to.",
+            hint=f"zoo build ARCHITECTURE --weights {path} -o FILE",
+        )
+    version = header.document.get("format")
+    if version != FORMAT_VERSION:
+        raise ModelFileError(
+            f"{path} has format {version}; this zoo {__version__} reads format {FORMAT_VERSION}."
+        )
+    if verified:
+        tensorfile.verify(path, header)
+    try:
+        description = Description.model_validate(header.document)
+    except ValidationError as error:
+        problem = error.errors()[0]
+        place = ".".join(str(part) for part in problem["loc"])
+        raise ModelFileError(f"{path} is no model file: {place}: {problem['msg']}.") from error
+    if catalog.lookup(description.architecture) is None:
+        raise ModelFileError(
+            f"{path} holds a {description.architecture}, which this zoo {__version__} lacks."
+        )
+    return description

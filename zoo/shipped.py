@@ -1,0 +1,31 @@
+"""The recipes that come with zoo: where they are and what they are called.
+
+Apart from `zoo.recipe`, so that listing them loads no schema.
+"""
+
+from pathlib import Path
+
+from zoo import yaml_nodes
+
+
+def recipes_directory() -> Path:
+    """Inside an installed package, or beside it in a checkout."""
+    package = Path(__file__).parent
+    installed = package / "recipes"
+    return installed if installed.is_dir() else package.parent / "recipes"
+
+
+def names() -> list[str]:
+    """Names of the recipes, sorted."""
+    return sorted(path.stem for path in recipes_directory().glob("*.yaml"))
+
+
+def path_of(name: str) -> Path:
+    """The file of a shipped recipe."""
+    return recipes_directory() / f"{name}.yaml"
+
+
+def headline(name: str) -> tuple[str, str]:
+    """Source and description of a shipped recipe, read without validating it."""
+    document = yaml_nodes.read(path_of(name)).data
+    return document["dataset"]["source"], document["description"]
