@@ -67,7 +67,7 @@ def test_every_flipped_bit_is_caught(written: Path, tmp_path: Path) -> None:
         damaged = bytearray(content)
         damaged[position] ^= 1 << rng.randrange(8)
         if json_equal(content, bytes(damaged)):
-            continue  # such as a space for padding: nothing is said otherwise
+            continue
         path = tmp_path / "damaged"
         path.write_bytes(damaged)
         with pytest.raises(ModelFileError):
@@ -75,13 +75,17 @@ def test_every_flipped_bit_is_caught(written: Path, tmp_path: Path) -> None:
 
 
 def json_equal(one: bytes, two: bytes) -> bool:
+    """Whether two files say the same in other letters, such as \\u00e9 and \\u00E9."""
     length = struct.unpack("<Q", one[:8])[0]
     if one[:8] != two[:8] or one[8 + length :] != two[8 + length :]:
         return False
     try:
-        return bool(json.loads(one[8 : 8 + length]) == json.loads(two[8 : 8 + length]))
-    except ValueError:
+        said = [json.loads(content[8 : 8 + length]) for content in (one, two)]
+        for header in said:
+            header["__metadata__"]["zoo"] = json.loads(header["__metadata__"]["zoo"])
+    except (ValueError, KeyError):
         return False
+    return bool(said[0] == said[1])
 
 
 def check_strictly(path: Path) -> None:

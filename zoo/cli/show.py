@@ -90,7 +90,9 @@ def _file_text(source: "Source") -> str:
 def _edits(description: "Description") -> list[str]:
     # From the plain data: the edits' own classes would import torch.
     return [
-        f"{edit.get('edit')}: " + ", ".join(f"{k}={v}" for k, v in edit.items() if k != "edit")
+        f"set {edit['layer']}.{edit['field']} = {edit['value']}"
+        if edit.get("edit") == "set"
+        else ", ".join(f"{key} {value}" for key, value in edit.items())
         for edit in description.edits
     ]
 

@@ -1,0 +1,93 @@
+"""`zoo build`."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+
+from tests.conftest import Ended
+from zoo import modelfile
+
+Zoo = Callable[..., Ended]
+
+
+def test_json_keys(zoo: Zoo, tmp_path: Path) -> None:
+    out = tmp_path / "m.safetensors"
+    document = zoo("build", "lenet5", "-o", out, "--set", "c1.out_channels=12", "--json").json
+    assert document["output"] == str(out)
+    assert document["edits"] == [
+        {"edit": "set", "layer": "c1", "field": "out_channels", "value": 12}
+    ]
+    assert document["before"]["total_params"] == 61_706
+    assert document["after"]["total_params"] == 64_262
+    assert document["notes"] == ["the weights are random: nothing is trained yet"]
+
+
+def test_the_seed_decides_the_weights(zoo: Zoo, tmp_path: Path) -> None:
+    for name, seed in (("a", 1), ("b", 1), ("c", 2)):
+        zoo("build", "lenet5", "-o", tmp_path / name, "--seed", seed)
+    assert (tmp_path / "a").read_bytes() == (tmp_path / "b").read_bytes()
+    assert (tmp_path / "a").read_bytes() != (tmp_path / "c").read_bytes()
+
+
+def test_arguments(zoo: Zoo, tmp_path: Path) -> None:
+    flags = ("--num-classes", 3, "--in-channels", 3, "--input-size", 64)
+    zoo("build", "lenet5-1998", *flags, "-o", tmp_path / "m")
+    assert modelfile.load(tmp_path / "m")(torch.zeros(2, 3, 64, 64)).shape == (2, 3)
+
+
+def test_weights_bring_what_a_model_file_knows(zoo: Zoo, trained: Path, tmp_path: Path) -> None:
+    out = tmp_path / "m"
+    ended = zoo("build", "lenet5", "--weights", trained / "best.safetensors", "-o", out)
+    assert ended.code == 0
+    assert "classes, preprocessing and recipe come from" in ended.stderr
+    assert zoo("evaluate", out, "--json").json["top1"] == (
+        zoo("evaluate", trained, "--json").json["top1"]
+    )
+
+
+def test_a_file_can_be_edited(zoo: Zoo, trained: Path, tmp_path: Path) -> None:
+    ended = zoo("build", trained, "--set", "c5.out_channels=60", "-o", tmp_path / "m")
+    assert ended.code == 0
+    assert "layers that changed start with fresh weights" in ended.stderr
+    kept = modelfile.load(tmp_path / "m").get_parameter("c3.weight")
+    assert torch.equal(kept, modelfile.load(trained).get_parameter("c3.weight"))
+
+
+def test_an_existing_output_needs_force(zoo: Zoo, tmp_path: Path) -> None:
+    out = tmp_path / "m"
+    out.write_text("mine")
+    assert zoo("build", "lenet5", "-o", out).code == 2
+    assert out.read_text() == "mine"
+    assert zoo("build", "lenet5", "-o", out, "--force").code == 0
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "message"),
+    [
+        (("lenet5",), 2, "Missing option '--output'"),
+        (("lenet5", "-o", "no/such/directory/m"), 2, "does not exist"),
+        (("lenet5", "-o", "."), 2, "is a directory"),
+        (("lenet5", "-o", "m", "--weights", "nowhere.pt"), 2, "no weights file"),
+        (("lenet5", "-o", "m", "--weights", "text.pt"), 5, "no safetensors file"),
+        (("lenet5", "-o", "m", "--input-size", "8"), 2, "at least 32×32"),
+    ],
+)
+def test_what_is_wrong_is_said(
+    arguments: tuple[str, ...], code: int, message: str, zoo: Zoo, in_tmp: Path
+) -> None:
+    (in_tmp / "text.pt").write_text("hello, I am a text")
+    ended = zoo("build", *arguments)
+    assert ended.code == code
+    assert message in ended.stderr
+    assert sorted(path.name for path in in_tmp.iterdir()) == ["text.pt"]
+
+
+def test_weights_that_do_not_fit_are_named(zoo: Zoo, in_tmp: Path) -> None:
+    torch.save({"c1.weight": torch.ones(6, 1, 5, 5), "extra": torch.ones(2)}, "w.pt")
+    ended = zoo("build", "lenet5", "-o", "m", "--weights", "w.pt")
+    assert ended.code == 5
+    assert "missing: c1.bias, c3.weight, c3.bias, c5.weight, c5.bias and 4 more" in ended.stderr
+    assert "surplus: extra" in ended.stderr
+    assert not (in_tmp / "m").exists()

@@ -1,0 +1,131 @@
+"""`list`, `show`, `recipes` and `doctor`."""
+
+import csv
+import io
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import Ended
+from zoo import catalog
+
+Zoo = Callable[..., Ended]
+
+
+def test_lists_json_keys(zoo: Zoo) -> None:
+    architectures = zoo("list", "--json").json["architectures"]
+    assert [row["name"] for row in architectures] == sorted(card.name for card in catalog.CARDS)
+    assert architectures[1] == {
+        "name": "lenet5",
+        "family": "lenet",
+        "year": 1998,
+        "input_shape": [1, 32, 32],
+        "params": 61_706,
+        "total_params": 61_706,
+        "mult_adds": 423_038,
+        "top1": None,
+        "weights": [],
+        "paper": catalog.LECUN_1998,
+    }
+
+
+def test_list_filters(zoo: Zoo) -> None:
+    def names(*flags: str) -> list[str]:
+        return [row["name"] for row in zoo("list", *flags, "--json").json["architectures"]]
+
+    assert names("--family", "keras") == ["keras-mnist-cnn"]
+    assert names("--search", "sparse") == ["lenet5-1998"]
+    assert names("--max-params", "61k") == ["lenet5-1998"]
+    assert names("--max-params", "61,706") == ["lenet5", "lenet5-1998"]
+    assert names("--max-params", "6M", "--sort", "params")[0] == "lenet5-1998"
+    assert names("--pretrained") == []
+    assert "No architecture meets" in zoo("list", "--pretrained").stdout
+    for wrong in ("many", "", "M", "inf", "nan"):
+        assert zoo("list", "--max-params", wrong).code == 2
+    assert "Families: keras, lenet." in zoo("list", "--family", "lennet").stderr
+
+
+def test_the_table_flags(zoo: Zoo) -> None:
+    rows = list(csv.DictReader(io.StringIO(zoo("list", "--csv").stdout)))
+    assert [row["params"] for row in rows] == ["87162", "61706", "60000"]
+    assert rows[1]["input_shape"] == "1×32×32"
+    markdown = zoo("list", "--markdown").stdout.splitlines()
+    assert markdown[0].startswith("| Name | Family |")
+    assert markdown[1].startswith("| --- | --- | ---: |")
+    assert all(line.count("|") == markdown[0].count("|") for line in markdown)
+
+
+def test_show_an_architecture(zoo: Zoo) -> None:
+    text = zoo("show", "LeNet5_1998").stdout
+    card = catalog.find("lenet5-1998")
+    for part in (card.paper, "60,000", *card.departures, "zoo train lenet5-1998"):
+        assert part in text
+    assert zoo("show", "lenet5", "--json").json["architecture"]["recipe"] == "digits"
+
+
+def test_show_a_file(zoo: Zoo, trained: Path, tmp_path: Path) -> None:
+    text = zoo("show", trained).stdout
+    for part in ("0, 1, 2, 3, 4, 5, 6, 7, 8, 9", "28×28", "digits", "edits: none", "epoch "):
+        assert part in text
+    document = zoo("show", trained, "--json").json
+    assert document["architecture"] == "lenet5"
+    assert document["classes"] == list("0123456789")
+    edited = tmp_path / "e.safetensors"
+    zoo("build", "lenet5", "--set", "c1.out_channels=9", "-o", edited)
+    assert "1. set c1.out_channels = 9" in zoo("show", edited).stdout
+
+
+def test_show_refuses_what_is_no_model(zoo: Zoo, tmp_path: Path) -> None:
+    (tmp_path / "cat.jpg").write_bytes(b"\xff\xd8\xff\xe0 picture")
+    ended = zoo("show", tmp_path / "cat.jpg", "--json")
+    assert (ended.code, ended.json["error"]["kind"]) == (5, "ModelFileError")
+
+
+def test_recipes(zoo: Zoo, tmp_path: Path) -> None:
+    assert zoo("recipes", "list", "--json").json["recipes"][0]["name"] == "digits"
+    assert zoo("recipes", "show", "digits").stdout.startswith("# 1,797 real handwritten digits")
+    shown = zoo("recipes", "show", "digits", "--json").json["recipe"]
+    assert shown["dataset"]["source"] == "digits"
+    assert zoo("recipes", "show", "digitz").code == 3
+    bad = tmp_path / "bad.yaml"
+    bad.write_text("train: {epohs: 3}\naugment: {rotation_range: -1}\n")
+    ended = zoo("recipes", "validate", "digits", bad, "--json")
+    assert ended.code == 3
+    assert ended.json["files"] == [{"file": "digits", "ok": True}, {"file": str(bad), "ok": False}]
+    assert ended.json["error"]["details"][0] == {
+        "file": str(bad),
+        "line": 1,
+        "column": 9,
+        "path": "train.epohs",
+        "message": "train.epohs is no option.",
+        "suggestion": "Did you mean epochs?",
+    }
+    text = zoo("recipes", "validate", "digits", bad)
+    assert text.stdout == "digits: ok\n"
+    assert f"{bad}:2:11: augment.rotation_range must be" in text.stderr
+
+
+def test_doctor(zoo: Zoo, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("ZOO_CACHE", str(tmp_path / "cache"))
+    document = zoo("doctor", "--json").json
+    assert document["versions"]["torch"]
+    assert "cpu" in document["devices"]
+    assert document["directories"]["cache"] == str(tmp_path / "cache")
+    assert set(document["arithmetic"]) == {"avx2", "avx512_bf16", "amx_bf16", "cuda_bf16"}
+    assert {extra["name"] for extra in document["extras"]} == {
+        "export", "keras", "report", "tensorboard", "timm",
+    }  # fmt: skip
+    assert not (tmp_path / "cache").exists()
+
+
+def test_doctor_names_what_to_install(zoo: Zoo, monkeypatch: pytest.MonkeyPatch) -> None:
+    from importlib.metadata import PackageNotFoundError, version
+
+    def lacking(name: str) -> str:
+        if name == "onnx":
+            raise PackageNotFoundError(name)
+        return version(name)
+
+    monkeypatch.setattr("zoo.doctor.version", lacking)
+    assert "missing onnx: pip install 'cnn-zoo[export]'" in zoo("doctor").stdout

@@ -1,0 +1,224 @@
+"""What holds for every command (DESIGN.md section 5)."""
+
+import json
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import typer
+
+from tests.conftest import Ended, zoo_process
+from zoo.cli import app as application
+from zoo.errors import ExitCode
+
+application.register_commands()
+Zoo = Callable[..., Ended]
+
+
+def commands(group: typer.Typer = application.app, prefix: str = "") -> Iterator[str]:
+    for command in group.registered_commands:
+        yield f"{prefix}{command.name}"
+    for child in group.registered_groups:
+        assert child.typer_instance is not None
+        yield from commands(child.typer_instance, f"{prefix}{child.name} ")
+
+
+EVERY_COMMAND = pytest.mark.parametrize("command", sorted(commands()))
+
+# A command line of each command that succeeds; RUN is a trained run, OUT a new path.
+WORKING = {
+    "build": "build lenet5 -o OUT",
+    "doctor": "doctor",
+    "evaluate": "evaluate RUN",
+    "list": "list",
+    "recipes list": "recipes list",
+    "recipes show": "recipes show digits",
+    "recipes validate": "recipes validate digits",
+    "show": "show RUN",
+    "summary": "summary lenet5",
+    "train": "train lenet5 --max-steps 2 -o OUT",
+}
+
+
+@pytest.fixture
+def working(trained: Path, tmp_path: Path) -> Callable[[str], list[str]]:
+    places = {"RUN": str(trained), "OUT": str(tmp_path / "out")}
+    return lambda command: [places.get(word, word) for word in WORKING[command].split()]
+
+
+def test_the_commands_are_those_of_the_design() -> None:
+    assert set(commands()) == set(WORKING)
+
+
+@EVERY_COMMAND
+def test_every_command_has_help_with_an_example(command: str, zoo: Zoo) -> None:
+    ended = zoo(*command.split(), "--help")
+    assert ended.code == 0
+    assert f"Usage: zoo {command}" in ended.stdout
+    example = ended.stdout.partition("Example:\n")[2].splitlines()
+    assert example
+    assert all(line.split()[: 1 + len(command.split())] == ["zoo", *command.split()] for line in example)
+    described = re.findall(r"^  (?:-\w, )?--[\w-]+", ended.stdout, re.MULTILINE)
+    assert {"  --json", "  --debug", "  -q, --quiet"} <= set(described)
+
+
+@EVERY_COMMAND
+def test_the_example_in_the_help_parses(command: str, zoo: Zoo) -> None:
+    example = zoo(*command.split(), "--help").stdout.partition("Example:\n")[2]
+    for line in example.splitlines():
+        ended = zoo(*line.split()[1:], "--help")
+        assert ended.code == 0, line
+
+
+@EVERY_COMMAND
+@pytest.mark.parametrize("place", ["after", "before"])
+def test_json_is_exactly_one_document(
+    command: str, place: str, working: Callable[[str], list[str]], zoo: Zoo
+) -> None:
+    words = working(command)
+    ended = zoo("--json", *words) if place == "before" else zoo(*words, "--json")
+    assert ended.code == 0, ended.stdout
+    assert ended.json["schema"] == 1
+    assert ended.json["ok"] is True
+    assert isinstance(ended.json["notes"], list)
+
+
+@EVERY_COMMAND
+def test_a_usage_error_is_one_document_too(command: str, zoo: Zoo) -> None:
+    ended = zoo(*command.split(), "--jsn", "--json")
+    assert ended.code == 2
+    assert ended.json["ok"] is False
+    error = ended.json["error"]
+    assert set(error) == {"code", "kind", "message", "hint", "details"}
+    assert (error["code"], error["kind"]) == (2, "UsageError")
+    assert "No such option: --jsn" in error["message"]
+    assert error["hint"] == f"zoo {command} --help"
+    assert ended.stderr == ""
+
+
+@EVERY_COMMAND
+def test_quiet_is_quiet(command: str, working: Callable[[str], list[str]], zoo: Zoo) -> None:
+    assert zoo(*working(command), "--quiet").stderr == ""
+
+
+@EVERY_COMMAND
+def test_results_have_no_escape_codes(
+    command: str, working: Callable[[str], list[str]], zoo: Zoo, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("CI", "GITHUB_ACTIONS", "FORCE_COLOR"):
+        monkeypatch.setenv(name, "1")
+    ended = zoo(*working(command))
+    assert "\x1b" not in ended.stdout + ended.stderr
+    assert "\x1b" not in zoo(*command.split(), "--help").stdout
+
+
+def test_help_lists_every_exit_code(zoo: Zoo) -> None:
+    text = zoo("--help").stdout
+    for code in ExitCode:
+        assert re.search(rf"^ +{code.value}  {re.escape(code.meaning)}$", text, re.MULTILINE)
+
+
+def test_piped_help_under_ci_has_no_escape_codes() -> None:
+    environment = {**os.environ, "CI": "true", "GITHUB_ACTIONS": "true"}
+    assert "\x1b" not in zoo_process("--help", env=environment).stdout
+
+
+def test_a_misspelt_command(zoo: Zoo) -> None:
+    ended = zoo("trian", "lenet5")
+    assert ended.code == 2
+    assert ended.stderr == "error: No such command 'trian'. Did you mean 'train'?\nhint: zoo --help\n"
+    assert ended.stdout == ""
+
+
+def test_no_command(zoo: Zoo) -> None:
+    assert "Usage: zoo" in zoo().stdout
+    assert zoo("--json").json["error"]["message"] == "A command is missing."
+
+
+def test_version(zoo: Zoo) -> None:
+    from zoo import __version__
+
+    assert zoo("--version").stdout == f"zoo {__version__}\n"
+
+
+def test_python_dash_m() -> None:
+    ended = zoo_process("list", "--json")
+    assert ended.returncode == 0
+    assert json.loads(ended.stdout)["ok"]
+
+
+def test_two_forms_exclude_one_another(zoo: Zoo) -> None:
+    assert zoo("list", "--csv", "--markdown").code == 2
+    assert zoo("--json", "list", "--csv").json["error"]["message"].endswith("one another.")
+
+
+def test_a_bug_is_exit_1_without_a_traceback(zoo: Zoo, monkeypatch: pytest.MonkeyPatch) -> None:
+    def explode(**conditions: Any) -> None:
+        raise ZeroDivisionError("oops")
+
+    monkeypatch.setattr("zoo.catalog.select", explode)
+    ended = zoo("list")
+    assert ended.code == 1
+    assert ended.stderr.startswith("error: A bug of ours: ZeroDivisionError: oops\nhint: ")
+    assert "Traceback" not in ended.stderr
+    for words in (("list", "--debug"), ("--debug", "list")):
+        assert "Traceback" in zoo(*words).stderr
+    assert zoo("list", "--json").json["error"]["code"] == 1
+
+
+def test_nan_becomes_null(zoo: Zoo, monkeypatch: pytest.MonkeyPatch) -> None:
+    from dataclasses import replace
+
+    from zoo import catalog
+
+    card = replace(catalog.CARDS[0], top1=float("nan"))
+    monkeypatch.setattr("zoo.catalog.CARDS", (card,))
+    assert zoo("list", "--json").json["architectures"][0]["top1"] is None
+
+
+SHELL = "set -o pipefail; {python} -m zoo {command} | {reader}; echo ${{PIPESTATUS[0]}}"
+
+
+@pytest.mark.parametrize("command", ["list", "--help", "summary lenet5", "list --json"])
+@pytest.mark.parametrize("reader", ["head -1", "true"])
+def test_a_closed_pipe_is_silent(command: str, reader: str) -> None:
+    script = SHELL.format(python=sys.executable, command=command, reader=reader)
+    ended = subprocess.run(["bash", "-c", script], capture_output=True, text=True)
+    assert ended.stderr == ""
+    assert ended.stdout.splitlines()[-1] == "0"
+
+
+def test_a_full_stdout_is_exit_6() -> None:
+    with open("/dev/full", "w") as full:
+        ended = subprocess.run(
+            [sys.executable, "-m", "zoo", "list"], stdout=full, stderr=subprocess.PIPE, text=True
+        )
+    assert ended.returncode == 6
+    assert "No space left on device" in ended.stderr
+    assert "Traceback" not in ended.stderr
+
+
+def test_an_encoding_without_our_letters(tmp_path: Path) -> None:
+    environment = {**os.environ, "PYTHONIOENCODING": "ascii", "PYTHONUTF8": "0", "LC_ALL": "C"}
+    ended = zoo_process("list", env=environment)
+    assert ended.returncode == 0
+    assert "lenet5" in ended.stdout
+
+
+def test_no_color_and_dumb_terminals(monkeypatch: pytest.MonkeyPatch) -> None:
+    from zoo.cli.output import Output
+
+    monkeypatch.setattr("sys.stderr.isatty", lambda: True)
+    monkeypatch.delenv("NO_COLOR", raising=False)
+    monkeypatch.setenv("TERM", "xterm")
+    assert (Output().animated, Output().colored) == (True, True)
+    assert not Output(quiet=True).animated
+    monkeypatch.setenv("NO_COLOR", "1")
+    assert (Output().animated, Output().colored) == (True, False)
+    monkeypatch.setenv("TERM", "dumb")
+    assert not Output().animated

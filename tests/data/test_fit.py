@@ -1,0 +1,72 @@
+"""Fitting pictures to a network's input."""
+
+from typing import Any
+
+import pytest
+import torch
+
+from zoo.data.fit import fit, normalize
+from zoo.recipe import Preprocessing
+
+
+def preprocessing(**changes: Any) -> Preprocessing:
+    settings: dict[str, Any] = {
+        "channels": 1, "size": (32, 32), "content": (28, 28), "mean": (0.5,), "std": (0.25,),
+        "interpolation": "bilinear", "fit": "pad",
+    }  # fmt: skip
+    return Preprocessing(**{**settings, **changes})
+
+
+def test_lenet5_gets_28_pixels_inside_32() -> None:
+    fitted = fit(torch.full((2, 1, 8, 8), 200, dtype=torch.uint8), preprocessing())
+    assert fitted.shape == (2, 1, 32, 32)
+    assert fitted.dtype == torch.uint8
+    assert (fitted[:, :, 2:30, 2:30] == 200).all()
+    assert fitted.float().sum() == 2 * 28 * 28 * 200  # the rest is black
+
+
+@pytest.mark.parametrize(
+    ("how", "height", "width", "white"),
+    [("resize", 20, 40, 20 * 20), ("pad", 20, 40, 10 * 20), ("crop", 20, 40, 20 * 20)],
+)
+def test_a_wide_picture(how: str, height: int, width: int, white: int) -> None:
+    picture = torch.full((1, 1, height, width), 255, dtype=torch.uint8)
+    fitted = fit(picture, preprocessing(fit=how, size=(20, 20), content=(20, 20)))
+    assert fitted.shape == (1, 1, 20, 20)
+    assert int((fitted == 255).sum()) == white
+
+
+def test_crop_keeps_the_middle() -> None:
+    picture = torch.zeros(1, 1, 4, 8, dtype=torch.uint8)
+    picture[..., 2:6] = 9
+    fitted = fit(picture, preprocessing(fit="crop", size=(4, 4), content=(4, 4)))
+    assert (fitted == 9).all()
+
+
+def test_shrinking_is_antialiased() -> None:
+    stripes = torch.zeros(1, 1, 64, 64, dtype=torch.uint8)
+    stripes[..., ::2] = 255
+    fitted = fit(stripes, preprocessing(fit="resize", size=(16, 16), content=(16, 16)))
+    inner = fitted[..., 2:-2, 2:-2].float()
+    assert inner.min() > 110
+    assert inner.max() < 145
+
+
+def test_gray_becomes_rgb_and_back() -> None:
+    gray = torch.randint(0, 256, (2, 1, 8, 8), dtype=torch.uint8)
+    plain = preprocessing(size=(8, 8), content=(8, 8), fit="resize")
+    rgb = fit(gray, plain.model_copy(update={"channels": 3}))
+    assert rgb.shape == (2, 3, 8, 8)
+    assert torch.equal(fit(rgb, plain), gray)
+    red = torch.zeros(1, 3, 8, 8, dtype=torch.uint8)
+    red[:, 0] = 255
+    assert fit(red, plain).unique().tolist() == [76]  # 0.299 · 255, as PIL's mode L
+
+
+def test_normalize() -> None:
+    pictures = torch.tensor([0.0, 127.5, 255.0]).reshape(1, 1, 1, 3)
+    expected = torch.tensor([-2.0, 0.0, 2.0]).reshape(1, 1, 1, 3)
+    torch.testing.assert_close(normalize(pictures, preprocessing()), expected)
+    rgb = preprocessing(channels=3, mean=(0.1, 0.2, 0.3), std=(1, 2, 4))
+    found = normalize(torch.full((1, 3, 1, 1), 255, dtype=torch.uint8), rgb).flatten()
+    torch.testing.assert_close(found, torch.tensor([0.9, 0.4, 0.175]))

@@ -1,0 +1,72 @@
+"""Drawing splits."""
+
+import csv
+import io
+from dataclasses import replace
+
+import pytest
+import torch
+
+from zoo.data import naive_top1, sources
+from zoo.data.sources import Pictures
+from zoo.data.split import draw
+from zoo.errors import DataError
+from zoo.recipe import Dataset
+
+
+@pytest.fixture(scope="module")
+def digits() -> Pictures:
+    return sources.read(Dataset())
+
+
+def shares(pictures: Pictures, dataset: Dataset, name: str) -> torch.Tensor:
+    chosen = pictures.at(draw(pictures, dataset).indices(name)).targets
+    return torch.bincount(chosen, minlength=10) / torch.bincount(pictures.targets)
+
+
+def test_every_class_gives_its_share(digits: Pictures) -> None:
+    dataset = Dataset(validation=0.1, test=0.2)
+    assert (shares(digits, dataset, "test") - 0.2).abs().max() < 0.005
+    assert (shares(digits, dataset, "validation") - 0.08).abs().max() < 0.005
+    split = draw(digits, dataset)
+    assert sum(len(split.indices(name)) for name in ("train", "validation", "test")) == 1797
+
+
+def test_the_seed_draws_the_split(digits: Pictures) -> None:
+    assert draw(digits, Dataset(seed=1)) == draw(digits, Dataset(seed=1))
+    assert draw(digits, Dataset(seed=1)) != draw(digits, Dataset(seed=2))
+
+
+def test_the_order_of_the_pictures_does_not_matter(digits: Pictures) -> None:
+    backwards = digits.at(range(len(digits) - 1, -1, -1))
+    assert draw(backwards, Dataset()).assigned[::-1] == draw(digits, Dataset()).assigned
+
+
+def test_duplicates_share_a_split(digits: Pictures) -> None:
+    twice = digits.at([*range(len(digits)), *range(len(digits))])
+    assigned = draw(twice, Dataset()).assigned
+    assert assigned[: len(digits)] == assigned[len(digits) :]
+
+
+def test_no_share_is_an_empty_split(digits: Pictures) -> None:
+    split = draw(digits, Dataset(validation=0, test=0))
+    assert set(split.assigned) == {"train"}
+
+
+def test_no_training_picture_is_an_error(digits: Pictures) -> None:
+    few = digits.at([0, 1])
+    with pytest.raises(DataError, match="No training picture"):
+        draw(few, Dataset(test=0.9, validation=0))
+
+
+def test_the_csv(digits: Pictures) -> None:
+    few = replace(digits.at([0, 1]), names=("a,b", "c"))
+    split = draw(few, Dataset(test=0, validation=0))
+    rows = list(csv.DictReader(io.StringIO(split.to_csv(few.names))))
+    assert [row["path"] for row in rows] == ["a,b", "c"]
+    assert rows[0]["hash"] == split.hashes[0]
+    assert rows[0]["split"] == "train"
+
+
+def test_the_commonest_class() -> None:
+    assert naive_top1(torch.tensor([2, 1, 2, 0]), 3) == (2, 0.5)
