@@ -29,7 +29,9 @@ def test_figures_by_hand() -> None:
     assert found.top1 == 0.5
     assert found.confusion == ((1, 0, 0), (1, 1, 1), (0, 0, 0))
     assert (found.naive_class, found.naive_top1) == ("b", 0.75)
-    losses = [-torch.log_softmax(row, 0)[target] for row, target in zip(LOGITS, TARGETS)]
+    losses = [
+        -torch.log_softmax(row, 0)[target] for row, target in zip(LOGITS, TARGETS, strict=True)
+    ]
     assert found.loss == pytest.approx(float(sum(losses)) / 4)
     by_name = {figures.name: figures for figures in found.per_class}
     assert (by_name["a"].precision, by_name["a"].recall) == (0.5, 1.0)

@@ -38,9 +38,13 @@ def test_a_failure_leaves_the_old_file_and_nothing_else(
 
 
 def test_an_interrupt_leaves_nothing(tmp_path: Path) -> None:
-    with pytest.raises(KeyboardInterrupt), atomic_path(tmp_path / "a") as temporary:
-        temporary.write_text("half")
-        raise KeyboardInterrupt
+    def interrupted() -> None:
+        with atomic_path(tmp_path / "a") as temporary:
+            temporary.write_text("half")
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        interrupted()
     assert not list(tmp_path.iterdir())
 
 
@@ -62,7 +66,7 @@ def test_only_a_runs_directory_is_ever_removed(tmp_path: Path) -> None:
     mine = tmp_path / "thesis"
     mine.mkdir()
     (mine / "chapter.txt").write_text("years of work")
-    with pytest.raises(UsageError, match="no run.json"):
+    with pytest.raises(UsageError, match="holds no run"):
         replace_run_directory(mine)
     assert (mine / "chapter.txt").exists()
     (mine / "run.json").write_text("{}")

@@ -64,9 +64,7 @@ def test_plain_safetensors_in_half_precision(
     assert_equal(network, donor.half().float())
 
 
-def test_a_model_file_says_what_it_is(
-    network: nn.Module, donor: nn.Module, tmp_path: Path
-) -> None:
+def test_a_model_file_says_what_it_is(network: nn.Module, donor: nn.Module, tmp_path: Path) -> None:
     modelfile.save(tmp_path / "m", donor, LENET5)
     found = load_weights(network, tmp_path / "m")
     assert found is not None
@@ -91,7 +89,7 @@ def test_missing_and_surplus_tensors_are_named(
     state = donor.state_dict()
     state["head.weight"] = state.pop("out.weight")
     torch.save(state, tmp_path / "w.pt")
-    with pytest.raises(ModelFileError, match="missing: out.weight; surplus: head.weight"):
+    with pytest.raises(ModelFileError, match=r"missing: out\.weight; surplus: head\.weight"):
         load_weights(network, tmp_path / "w.pt")
 
 

@@ -42,8 +42,9 @@ def test_weights_bring_what_a_model_file_knows(zoo: Zoo, trained: Path, tmp_path
     ended = zoo("build", "lenet5", "--weights", trained / "best.safetensors", "-o", out)
     assert ended.code == 0
     assert "classes, preprocessing and recipe come from" in ended.stderr
-    assert zoo("evaluate", out, "--json").json["top1"] == (
-        zoo("evaluate", trained, "--json").json["top1"]
+    assert (
+        zoo("evaluate", out, "--json").json["top1"]
+        == (zoo("evaluate", trained, "--json").json["top1"])
     )
 
 

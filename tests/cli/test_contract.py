@@ -62,7 +62,9 @@ def test_every_command_has_help_with_an_example(command: str, zoo: Zoo) -> None:
     assert f"Usage: zoo {command}" in ended.stdout
     example = ended.stdout.partition("Example:\n")[2].splitlines()
     assert example
-    assert all(line.split()[: 1 + len(command.split())] == ["zoo", *command.split()] for line in example)
+    assert all(
+        line.split()[: 1 + len(command.split())] == ["zoo", *command.split()] for line in example
+    )
     described = re.findall(r"^  (?:-\w, )?--[\w-]+", ended.stdout, re.MULTILINE)
     assert {"  --json", "  --debug", "  -q, --quiet"} <= set(described)
 
@@ -131,7 +133,9 @@ def test_piped_help_under_ci_has_no_escape_codes() -> None:
 def test_a_misspelt_command(zoo: Zoo) -> None:
     ended = zoo("trian", "lenet5")
     assert ended.code == 2
-    assert ended.stderr == "error: No such command 'trian'. Did you mean 'train'?\nhint: zoo --help\n"
+    assert (
+        ended.stderr == "error: No such command 'trian'. Did you mean 'train'?\nhint: zoo --help\n"
+    )
     assert ended.stdout == ""
 
 

@@ -87,7 +87,9 @@ def test_evaluates_keys_and_threshold(zoo: Zoo, trained: Path) -> None:
     ended = zoo("evaluate", trained, "--min-top1", 97)
     assert ended.code == 2
     assert "hint: --min-top1 0.97" in ended.stderr
-    assert zoo("evaluate", trained, "--csv").stdout.startswith("name,images,precision,recall\n0,36,")
+    assert zoo("evaluate", trained, "--csv").stdout.startswith(
+        "name,images,precision,recall\n0,36,"
+    )
     assert zoo("evaluate", trained, "--set", "c1.stride=2").code == 2
 
 

@@ -136,7 +136,9 @@ def test_every_setting_is_used() -> None:
         assert not torch.equal(base, augment(images, settings, torch.Generator().manual_seed(0)))
     filled = [
         augment(
-            images, Augment(**plain, fill_mode="constant", cval=v), torch.Generator().manual_seed(0)  # type: ignore[arg-type]
+            images,
+            Augment(**plain, fill_mode="constant", cval=v),
+            torch.Generator().manual_seed(0),  # type: ignore[arg-type]
         )
         for v in (0, 99)
     ]

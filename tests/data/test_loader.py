@@ -31,9 +31,7 @@ def pictures(count: int) -> Pictures:
         (5, 2, [2, 3]),
     ],
 )
-def test_a_last_batch_of_one_joins_the_one_before(
-    count: int, size: int, sizes: list[int]
-) -> None:
+def test_a_last_batch_of_one_joins_the_one_before(count: int, size: int, sizes: list[int]) -> None:
     assert batch_sizes(count, size) == sizes
     assert sum(sizes) == count
 
@@ -67,9 +65,7 @@ def test_augmentation_is_a_function_of_the_step() -> None:
     varied.images[:, 0, 0, 0] = 200
 
     def epoch(number: int) -> torch.Tensor:
-        batches = TrainingBatches(
-            varied, PREPROCESSING, batch_size=16, seed=0, settings=settings
-        )
+        batches = TrainingBatches(varied, PREPROCESSING, batch_size=16, seed=0, settings=settings)
         return next(iter(batches.epoch(number))).images
 
     assert torch.equal(epoch(1), epoch(1))

@@ -39,7 +39,7 @@ def test_an_existing_output(tmp_path: Path, run: Run) -> None:
         create_run("x", run.path, force=False)
     assert not list(create_run("x", run.path, force=True).path.iterdir())
     (tmp_path / "mine").mkdir()
-    with pytest.raises(UsageError, match="no run.json"):
+    with pytest.raises(UsageError, match="holds no run"):
         create_run("x", tmp_path / "mine", force=True)
 
 
@@ -86,9 +86,7 @@ def test_failures_are_recorded(error: BaseException, state: str, code: int, run:
         assert error.results == {"run": str(run.path)}
 
 
-def test_a_start_that_fails_leaves_nothing(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_start_that_fails_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def full(*arguments: object, **options: object) -> None:
         raise OSError(errno.ENOSPC, "No space left on device")
 

@@ -90,9 +90,7 @@ def test_a_recipe_that_overrides_a_models_preprocessing_is_noted(
     trained: Path, tmp_path: Path
 ) -> None:
     session = prepare(
-        Request(
-            model=str(trained), output=tmp_path / "run", overrides=("preprocess.mean=0.5",)
-        )
+        Request(model=str(trained), output=tmp_path / "run", overrides=("preprocess.mean=0.5",))
     )
     assert "replaces that of" in session.notes[0]
     with pytest.raises(UsageError, match="asks for pictures of"):

@@ -63,7 +63,7 @@ def build(
     }
     text = (
         f"{built.path}: {built.description.architecture}, {count(built.after.total_params)} "
-        f"parameters, {built.path.stat().st_size:,} bytes\n\nnext:\n"
+        f"parameters, {built.path.stat().st_size / 1e6:.2f} MB\n\nnext:\n"
         f"  zoo summary {built.path}\n  zoo train {built.path}"
     )
     return Result(document, text)
