@@ -69,5 +69,9 @@ def test_what_can_not_be_evaluated(tmp_path: Path, trained: Path) -> None:
         evaluate(tmp_path / "three")
     other = description.describe(find("lenet5")).model_copy(update={"classes": tuple("abcdefghij")})
     modelfile.save(tmp_path / "letters", modelfile.build(other), other)
-    with pytest.raises(DataError, match="not those of"):
+    with pytest.raises(DataError, match=r"it lacks a, b, c, .*; 0, 1, 2, .* are new"):
         evaluate(tmp_path / "letters")
+    turned = other.model_copy(update={"classes": tuple("9876543210")})
+    modelfile.save(tmp_path / "turned", modelfile.build(turned), turned)
+    with pytest.raises(DataError, match="their order differs"):
+        evaluate(tmp_path / "turned")

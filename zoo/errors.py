@@ -191,6 +191,19 @@ class TerminationError(InterruptionError):
     code = ExitCode.TERMINATED
 
 
+class SigtermInterrupt(KeyboardInterrupt):
+    """What SIGTERM raises outside the training loop; no `except Exception` swallows it."""
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Whether torch or Python ran out of memory; torch's CPU allocator has no class of its own."""
+    return (
+        isinstance(error, MemoryError)
+        or type(error).__name__ == "OutOfMemoryError"
+        or "can't allocate memory" in str(error)
+    )
+
+
 def closest(word: str, known: Iterable[str]) -> str | None:
     """The known word that a misspelt one most likely means, or None."""
     matches = difflib.get_close_matches(word, list(known), n=1, cutoff=0.6)

@@ -184,10 +184,14 @@ def check_classes(source: Source, classes: tuple[str, ...], recipe_name: str) ->
     """
     ours = source.description.classes
     if ours and ours != classes:
-        surplus, missing = sorted({*classes} - {*ours}), sorted({*ours} - {*classes})
+        missing, surplus = sorted({*ours} - {*classes}), sorted({*classes} - {*ours})
+        reasons = [
+            f"it lacks {', '.join(missing)}" if missing else "",
+            f"{', '.join(surplus)} are new to the model" if surplus else "",
+        ]
+        difference = "; ".join(reason for reason in reasons if reason) or "their order differs"
         raise DataError(
-            f"The classes of {recipe_name} are not those of {source.name}: "
-            f"it lacks {missing or 'none'}, and {surplus or 'none'} are new to the model."
+            f"The classes of {recipe_name} are not those of {source.name}: {difference}."
         )
     if source.description.arguments.num_classes != len(classes):
         raise DataError(

@@ -22,6 +22,7 @@ from zoo.errors import (
     OutOfMemoryError,
     StructureError,
     UsageError,
+    is_out_of_memory,
 )
 from zoo.recipe import Preprocess
 
@@ -244,7 +245,7 @@ def _construct(description: Description) -> "nn.Module":
     try:
         network: nn.Module = builder(**description.arguments.model_dump())
     except RuntimeError as error:
-        if "can't allocate memory" not in str(error):
+        if not is_out_of_memory(error):
             raise
         raise OutOfMemoryError(
             f"{description.architecture} does not fit into memory with "

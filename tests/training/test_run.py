@@ -10,7 +10,14 @@ import pytest
 
 from zoo import description, modelfile
 from zoo.catalog import find
-from zoo.errors import DiskError, DivergedError, OutputExistsError, TerminationError, UsageError
+from zoo.errors import (
+    DiskError,
+    DivergedError,
+    OutputExistsError,
+    SigtermInterrupt,
+    TerminationError,
+    UsageError,
+)
 from zoo.training.engine import Epoch
 from zoo.training.run import Run, create_run
 
@@ -73,6 +80,7 @@ def test_what_it_holds(run: Run) -> None:
         (DivergedError("NaN"), "diverged", 8),
         (TerminationError("stop"), "interrupted", 143),
         (KeyboardInterrupt(), "interrupted", 130),
+        (SigtermInterrupt(), "interrupted", 143),
         (DiskError("full"), "failed", 6),
         (ZeroDivisionError("oops"), "failed", 1),
     ],

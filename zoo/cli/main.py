@@ -15,18 +15,20 @@ from zoo.errors import (
     DiskError,
     ExitCode,
     InterruptionError,
+    OutOfMemoryError,
+    SigtermInterrupt,
     TerminationError,
     UsageError,
     ZooError,
+    is_out_of_memory,
 )
-
-
-class _Terminated(KeyboardInterrupt):
-    """SIGTERM outside the training loop, which handles it itself."""
 
 
 def run() -> None:
     """The `zoo` command."""
+    # Python leaves None where a stream was closed before it started (`zoo list >&-`).
+    sys.stdout = sys.stdout or open(os.devnull, "w")  # noqa: SIM115
+    sys.stderr = sys.stderr or open(os.devnull, "w")  # noqa: SIM115
     signal.signal(signal.SIGTERM, _on_sigterm)
     code = main(sys.argv[1:])
     try:
@@ -82,10 +84,12 @@ def _translate(error: BaseException, arguments: Sequence[str]) -> ZooError:
         return error
     if isinstance(error, typer.TyperException):
         return UsageError(error.format_message(), hint=f"{_command_path(arguments)} --help")
-    if isinstance(error, _Terminated):
+    if isinstance(error, SigtermInterrupt):
         return TerminationError("Terminated.")
     if isinstance(error, KeyboardInterrupt | typer.Abort):
         return InterruptionError("Interrupted.")
+    if is_out_of_memory(error):
+        return OutOfMemoryError("Out of memory.", hint="Try smaller pictures or a smaller batch.")
     if isinstance(error, OSError):
         return DiskError(f"{error.strerror or error}: {error.filename or 'standard output'}.")
     reason = f"{type(error).__name__}: {error}"
@@ -110,7 +114,7 @@ def _command_path(arguments: Sequence[str]) -> str:
 
 
 def _on_sigterm(_number: int, _frame: FrameType | None) -> None:
-    raise _Terminated
+    raise SigtermInterrupt
 
 
 def _silence() -> None:

@@ -100,8 +100,9 @@ def _edits(description: "Description") -> list[str]:
 def _preprocessing_text(description: "Description") -> str:
     chosen = description.preprocessing
     fitted = f"{chosen.fit} to {shape(chosen.content)} ({chosen.interpolation})"
-    padded = "" if chosen.content == chosen.size else f", padded to {shape(chosen.size)}"
-    return f"{fitted}{padded}, mean {chosen.mean}, std {chosen.std}"
+    framed = "" if chosen.content == chosen.size else f" inside {shape(chosen.size)}"
+    mean, std = (" ".join(f"{v:g}" for v in values) for values in (chosen.mean, chosen.std))
+    return f"{fitted}{framed}, mean {mean}, std {std}"
 
 
 def _metrics_text(description: "Description") -> str:

@@ -91,7 +91,7 @@ def _run_epochs(session: "Session") -> None:
     console = Console(stderr=True, no_color=not OUTPUT.colored, highlight=False)
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
     with Progress(*columns, console=console, transient=True) as bar:
-        task = bar.add_task(f"epoch 1/{total}", total=session.steps_per_epoch)
+        task = bar.add_task(f"epoch 1/{total}", total=len(session.batches))
         for epoch in session.epochs(lambda step: bar.update(task, completed=step)):
             bar.console.print(_epoch_line(epoch, total), soft_wrap=True)
             bar.update(task, completed=0, description=f"epoch {epoch.epoch + 1}/{total}")

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from zoo.data.loader import Batch, TrainingBatches
 from zoo.data.randomness import derived_seed
-from zoo.errors import DivergedError, OutOfMemoryError, ZooError
+from zoo.errors import DivergedError, OutOfMemoryError, is_out_of_memory
 from zoo.evaluation import Figures
 from zoo.recipe import Train
 from zoo.training.optimization import learning_rate, make_optimizer
@@ -143,22 +143,15 @@ def _step(
         optimizer.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]
         optimizer.step()
-    except (MemoryError, torch.OutOfMemoryError) as error:
-        raise _out_of_memory(batch) from error
-    except RuntimeError as error:
-        # The CPU allocator has no exception of its own.
-        if "can't allocate memory" not in str(error):
+    except (MemoryError, RuntimeError) as error:
+        if not is_out_of_memory(error):
             raise
-        raise _out_of_memory(batch) from error
+        count = len(batch.targets)
+        raise OutOfMemoryError(
+            f"A batch of {count} pictures does not fit into memory.",
+            hint=f"--batch-size {max(2, count // 2)}",
+        ) from error
     progress.add(loss, logits, batch.targets, step)
-
-
-def _out_of_memory(batch: Batch) -> ZooError:
-    count = len(batch.targets)
-    return OutOfMemoryError(
-        f"A batch of {count} pictures does not fit into memory.",
-        hint=f"--batch-size {max(2, count // 2)}",
-    )
 
 
 def _check(progress: _Progress, epoch: int, rate: float) -> None:

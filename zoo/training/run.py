@@ -16,7 +16,7 @@ from torch import nn
 
 from zoo import modelfile
 from zoo.description import Description
-from zoo.errors import DiskError, ExitCode, OutputExistsError, ZooError
+from zoo.errors import DiskError, ExitCode, OutputExistsError, SigtermInterrupt, ZooError
 from zoo.files import disk_errors, replace_run_directory, write_text
 from zoo.training.engine import Epoch
 
@@ -105,7 +105,9 @@ class Run:
             if isinstance(error, ZooError):
                 error.results.setdefault("run", str(self.path))
                 code = error.code
-            if isinstance(error, KeyboardInterrupt):
+            elif isinstance(error, SigtermInterrupt):
+                code = ExitCode.TERMINATED
+            elif isinstance(error, KeyboardInterrupt):
                 code = ExitCode.INTERRUPTED
             if code is ExitCode.DIVERGED:
                 status = "diverged"

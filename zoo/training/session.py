@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -72,10 +73,17 @@ class Session:
         """Threads that torch computes with."""
         return torch.get_num_threads()
 
-    @property
-    def steps_per_epoch(self) -> int:
-        """Batches in an epoch."""
-        return len(self._batches())
+    @cached_property
+    def batches(self) -> TrainingBatches:
+        """Of the training split."""
+        return TrainingBatches(
+            self.data.part("train"),
+            self.description.preprocessing,
+            batch_size=self.recipe.train.batch_size,
+            seed=self.recipe.train.seed,
+            settings=self.recipe.augment,
+            device=self.device,
+        )
 
     def epochs(self, on_step: Callable[[int], object] = lambda _: None) -> Iterator[Epoch]:
         """Trains, writing each epoch to the run before yielding it.
@@ -94,7 +102,7 @@ class Session:
 
             for epoch in train(
                 self.network,
-                self._batches(),
+                self.batches,
                 self.recipe.train,
                 validate=lambda: self._figures(self.network, "validation"),
                 device=self.device,
@@ -129,16 +137,6 @@ class Session:
             )
             self.run.finish("finished", ExitCode.OK, outcome_json(outcome))
         return outcome
-
-    def _batches(self) -> TrainingBatches:
-        return TrainingBatches(
-            self.data.part("train"),
-            self.description.preprocessing,
-            batch_size=self.recipe.train.batch_size,
-            seed=self.recipe.train.seed,
-            settings=self.recipe.augment,
-            device=self.device,
-        )
 
     def _figures(self, network: nn.Module, split: str) -> Figures | None:
         pictures = self.data.part(split)
