@@ -92,6 +92,13 @@ def locate(model: str) -> Path:
         NotFoundError: no such path.
     """
     path = Path(model)
+    if not model:
+        raise catalog.not_found(model)
+    try:
+        path.stat()
+    except OSError as error:
+        # Whatever the reason, such as a name too long: nothing there is a model.
+        raise catalog.not_found(model) from error
     if (path / "run.json").is_file():
         best = path / "best.safetensors"
         if not best.is_file():
@@ -99,8 +106,8 @@ def locate(model: str) -> Path:
         return best
     if path.is_dir():
         raise NotFoundError(f"{model} is a directory but no run: it holds no run.json.")
-    if not path.exists():
-        raise catalog.not_found(model)
+    if not path.is_file():
+        raise NotFoundError(f"{model} is no regular file.")  # reading a pipe would never end
     return path
 
 

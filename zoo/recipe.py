@@ -4,6 +4,7 @@ import hashlib
 import json
 import re
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -180,8 +181,9 @@ def locate(name: str) -> Path:
     if name in shipped.names():
         return shipped.path_of(name)
     path = Path(name)
-    if path.is_file():
-        return path
+    with suppress(OSError):  # such as a name too long
+        if path.is_file():
+            return path
     raise RecipeError(
         f"No recipe is called {name!r} and no such file exists. "
         f"{did_you_mean(name, shipped.names())}".rstrip(),
