@@ -120,7 +120,7 @@ def test_divergence_is_exit_8_and_keeps_the_last_finite_model(zoo: Zoo, tmp_path
         (("lenet5", "-o", "mine"), 2, "mine exists"),
         (("lenet5", "-o", "mine", "--force"), 2, "no run.json"),
         (("lenet5", "--set", "c9.stride=2"), 2, "No layer is called 'c9'"),
-        (("lenet5", "--set", "dataset.test=0.9999"), 4, "No training picture"),
+        (("lenet5", "--set", "dataset.test=0.9999"), 4, "Fewer than two training pictures"),
     ],
 )
 def test_what_is_wrong_is_said_and_nothing_is_written(

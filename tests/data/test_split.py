@@ -53,10 +53,11 @@ def test_no_share_is_an_empty_split(digits: Pictures) -> None:
     assert set(split.assigned) == {"train"}
 
 
-def test_no_training_picture_is_an_error(digits: Pictures) -> None:
-    few = digits.at([0, 1])
-    with pytest.raises(DataError, match="No training picture"):
-        draw(few, Dataset(test=0.9, validation=0))
+def test_too_few_training_pictures_are_an_error(digits: Pictures) -> None:
+    for few in (digits.at([0, 1]), digits.at([0])):
+        with pytest.raises(DataError, match="Fewer than two training pictures"):
+            draw(few, Dataset(test=0.9, validation=0))
+    assert draw(digits.at([0, 1]), Dataset(test=0, validation=0)).assigned == ("train", "train")
 
 
 def test_the_csv(digits: Pictures) -> None:

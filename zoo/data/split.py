@@ -42,7 +42,7 @@ def draw(pictures: Pictures, dataset: Dataset) -> Split:
     split, and neither the order of the files nor the random generator's version matters.
 
     Raises:
-        DataError: no training picture would be left.
+        DataError: fewer than two training pictures would be left.
     """
     hashes = [hashlib.sha256(image.numpy().tobytes()).hexdigest() for image in pictures.images]
     assigned = ["train"] * len(pictures)
@@ -59,10 +59,10 @@ def draw(pictures: Pictures, dataset: Dataset) -> Split:
                 assigned[index] = "test"
             elif position < test + validation:
                 assigned[index] = "validation"
-    if "train" not in assigned:
+    if assigned.count("train") < 2:  # batch norm can't train on one
         raise DataError(
-            f"No training picture is left: test takes {dataset.test} and validation "
-            f"{dataset.validation} of {len(pictures)}.",
+            f"Fewer than two training pictures are left: test takes {dataset.test} and "
+            f"validation {dataset.validation} of {len(pictures)}.",
             hint="Lower them with --set dataset.test=0.2.",
         )
     return Split(tuple(assigned), tuple(hashes))
