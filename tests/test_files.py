@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from zoo.errors import DiskError, OutputExistsError, UsageError
-from zoo.files import atomic_path, check_output_file, replace_run_directory, write_text
+from zoo.files import atomic_path, check_is_run, check_output_file, write_text
 
 
 def test_the_mode_is_the_umasks(tmp_path: Path) -> None:
@@ -63,12 +63,25 @@ def test_outputs_are_checked_before_the_work(tmp_path: Path) -> None:
 
 
 def test_only_a_runs_directory_is_ever_removed(tmp_path: Path) -> None:
-    mine = tmp_path / "thesis"
-    mine.mkdir()
-    (mine / "chapter.txt").write_text("years of work")
     with pytest.raises(UsageError, match="holds no run"):
-        replace_run_directory(mine)
-    assert (mine / "chapter.txt").exists()
-    (mine / "run.json").write_text("{}")
-    replace_run_directory(mine)
-    assert not mine.exists()
+        check_is_run(tmp_path)
+    (tmp_path / "run.json").write_text("{}")
+    check_is_run(tmp_path)
+
+
+def test_links_and_devices(tmp_path: Path) -> None:
+    (tmp_path / "link").symlink_to(tmp_path / "target")
+    with pytest.raises(OutputExistsError):  # although it leads nowhere yet
+        check_output_file(tmp_path / "link", force=False)
+    write_text(tmp_path / "link", "through")
+    assert (tmp_path / "target").read_text() == "through"
+    assert (tmp_path / "link").is_symlink()
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(UsageError, match="no regular file"):
+        check_output_file(tmp_path / "pipe", force=True)
+    with pytest.raises(UsageError, match="no regular file"):
+        check_output_file(Path("/dev/null"), force=True)
+
+
+def test_the_longest_name_works(tmp_path: Path) -> None:
+    write_text(tmp_path / ("x" * 255), "long")

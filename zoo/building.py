@@ -6,6 +6,7 @@ from pathlib import Path
 
 from zoo import modelfile
 from zoo.description import Description
+from zoo.errors import UsageError
 from zoo.files import check_output_file
 from zoo.summary import Summary, summarize
 from zoo.surgery import Edit
@@ -33,7 +34,7 @@ def build_file(
     input_size: tuple[int, int] | None = None,
     weights: Path | None = None,
     edits: Sequence[Edit] = (),
-    seed: int = 0,
+    seed: int | None = None,
     force: bool = False,
 ) -> Built:
     """Writes MODEL with these arguments, edits and weights.
@@ -41,6 +42,7 @@ def build_file(
     Raises:
         NotFoundError: MODEL is nothing.
         OutputExistsError: the output exists and `force` is false.
+        UsageError: a seed that draws nothing.
         StructureError: an edit or the input size does not fit.
         ModelFileError: a file is refused, or a tensor does not fit.
         DiskError: the output can't be written.
@@ -50,10 +52,13 @@ def build_file(
         model, num_classes=num_classes, in_channels=in_channels, input_size=input_size
     )
     description = modelfile.with_edits(source.description, edits)
+    if source.path is not None and seed is not None and not edits:
+        raise UsageError(f"--seed does not apply: every weight of {source.name} is kept.")
     notes = []
-    network = modelfile.instantiate(source, edits, seed=seed)
+    network = modelfile.instantiate(source, edits, seed=seed or 0)
     if source.path is not None and edits:
         notes.append("layers that changed start with fresh weights, all others keep theirs")
+        description = description.model_copy(update={"metrics": {}})
     shape = description.input_shape
     before = summarize(modelfile.outline(source.description), shape, name=source.name)
     after = summarize(network, shape, name=source.name)  # also shows that a picture can pass

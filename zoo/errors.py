@@ -10,6 +10,7 @@
     ├── DataError             4   pictures are missing or bad
     ├── ModelFileError        5   a model file is refused or corrupt
     ├── DiskError             6   disk full, or no permission
+    ├── RunInUseError         7   another process writes this run
     ├── DivergedError         8   the loss is NaN or infinite
     ├── OutOfMemoryError      9
     ├── ThresholdError       10   an asserted figure is not met
@@ -159,6 +160,12 @@ class DiskError(ZooError):
     """Disk full, or no permission."""
 
     code = ExitCode.DISK
+
+
+class RunInUseError(ZooError):
+    """Another process writes this run."""
+
+    code = ExitCode.RUN_IN_USE
 
 
 class DivergedError(ZooError):

@@ -112,6 +112,9 @@ def evaluate_network(
 class Evaluation:
     """What `zoo evaluate` found."""
 
+    notes: tuple[str, ...]
+    """What the user should know of the figures."""
+
     model: str
     recipe: str
     split: str
@@ -156,7 +159,7 @@ def evaluate(
         pictures, source.description.preprocessing, device=torch.device(device)
     )
     figures = evaluate_network(network, batches, pictures.classes)
-    return Evaluation(source.name, name, split, figures)
+    return Evaluation(tuple(split_notes(source, chosen)), source.name, name, split, figures)
 
 
 def recipe_of(
@@ -174,6 +177,20 @@ def recipe_of(
         content = recipe.from_json(training.content, str(source.path))
         return training.recipe, recipe.override(content, overrides)
     return source.card.recipe, recipe.load_recipe(source.card.recipe, overrides)
+
+
+def split_notes(source: Source, chosen: Recipe) -> list[str]:
+    """A warning where the pictures are split otherwise than when the model was trained."""
+    training = source.description.training
+    if training is None:
+        return []
+    before = recipe.from_json(training.content, str(source.path)).dataset
+    if before == chosen.dataset or before.source != chosen.dataset.source:
+        return []
+    return [
+        f"{source.name} was trained on another split of {before.source}: "
+        "pictures it learned from may now be among the test pictures"
+    ]
 
 
 def check_classes(source: Source, classes: tuple[str, ...], recipe_name: str) -> None:
@@ -197,6 +214,5 @@ def check_classes(source: Source, classes: tuple[str, ...], recipe_name: str) ->
         raise DataError(
             f"{source.name} tells {source.description.arguments.num_classes} classes apart, "
             f"{recipe_name} has {len(classes)}.",
-            hint=f"zoo build {source.description.architecture} --num-classes {len(classes)} "
-            "-o FILE",
+            hint=f"Build it with --num-classes {len(classes)}.",
         )

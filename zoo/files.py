@@ -1,7 +1,6 @@
 """Writing files so that a crash, a full disk or a second reader never meets half a file."""
 
 import os
-import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -31,7 +30,8 @@ def atomic_path(path: Path) -> Iterator[Path]:
     Raises:
         DiskError: the disk is full, or there is no permission.
     """
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    path = Path(os.path.realpath(path))  # a link stays, its target is written
+    temporary = path.with_name(f".zoo-{os.getpid()}.tmp")  # short: names have 255 bytes at most
     with disk_errors("write", path):
         try:
             # O_EXCL with 0o666 lets the umask decide, which mkstemp's 0600 does not.
@@ -67,31 +67,31 @@ def check_output_file(path: Path, *, force: bool) -> None:
     """
     if path.is_dir():
         raise UsageError(f"{path} is a directory.", hint="Give --output the name of a file.")
-    if path.exists() and not force:
-        raise OutputExistsError(f"{path} exists.", hint="Replace it with --force.")
+    if os.path.lexists(path):
+        if not force:
+            raise OutputExistsError(f"{path} exists.", hint="Replace it with --force.")
+        if path.exists() and not path.is_file():
+            raise UsageError(f"{path} is no regular file, so --force does not replace it.")
     if not path.parent.is_dir():
         raise UsageError(f"The directory {path.parent} does not exist.")
     # Root passes os.access on a read-only disk's directories: only writing tells.
     with disk_errors("write", path):
-        probe = path.with_name(f".{path.name}.{os.getpid()}.probe")
+        probe = path.with_name(f".zoo-{os.getpid()}.probe")
         os.close(os.open(probe, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666))
         probe.unlink()
 
 
-def replace_run_directory(path: Path) -> None:
-    """Removes a directory that a run wrote, and no other.
+def check_is_run(path: Path) -> None:
+    """Refuses a directory that no run wrote: --force removes nothing else.
 
     Raises:
         UsageError: it holds no `run.json`, so it may be anything of the user's.
-        DiskError: it can't be removed.
     """
     if not (path / "run.json").is_file():
         raise UsageError(
             f"{path} holds no run.json, so --force does not remove it.",
             hint="Give --output a new name.",
         )
-    with disk_errors("remove", path):
-        shutil.rmtree(path)
 
 
 def _fsync(path: Path) -> None:

@@ -9,6 +9,7 @@ before its first layer. An activation without parameters belongs to the row it f
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from typing import Protocol, runtime_checkable
 
 import torch
 import torchinfo
@@ -28,6 +29,15 @@ _ACTIVATIONS = tuple(
 )
 
 Shape = tuple[int, ...]
+
+
+@runtime_checkable
+class CountsItsWork(Protocol):
+    """A layer of ours whose multiply-adds torchinfo can't know."""
+
+    def mult_adds(self, output_shape: Shape) -> int:
+        """Multiply-adds for one picture whose output has that shape."""
+        ...
 
 
 @dataclass
@@ -154,6 +164,8 @@ def _layer(name: str, info: LayerInfo) -> Layer:
 
 def _mult_adds(info: LayerInfo) -> int:
     """The count for one picture: torchinfo's, which for a Linear misses all tokens but one."""
+    if isinstance(info.module, CountsItsWork):
+        return info.module.mult_adds(tuple(info.output_size[1:]))
     if isinstance(info.module, nn.Linear):
         return info.num_params * math.prod(info.output_size[1:-1])
     return info.macs // info.output_size[0] if info.output_size else info.macs

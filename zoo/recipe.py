@@ -11,7 +11,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
 from zoo import shipped, yaml_nodes
-from zoo.errors import Detail, RecipeError, did_you_mean
+from zoo.errors import Detail, RecipeError, UsageError, did_you_mean
 
 Share = Annotated[float, Field(ge=0, lt=1)]
 Range = Annotated[float, Field(ge=0)]
@@ -71,7 +71,7 @@ class Dataset(_Section):
     """Share of the training pictures, per class, that measures each epoch."""
     test: Share = 0.2
     """Share of all pictures, per class, that only the final evaluation sees."""
-    seed: int = Field(default=0, ge=0)
+    seed: int = Field(default=0, ge=0, le=2**63 - 1)
     """Draws the split. It is not --seed, so that runs of several seeds share their test pictures,
     and a model trained further has never seen its own."""
 
@@ -133,7 +133,7 @@ class Train(_Section):
     """cosine falls to 0 over the whole training, step by step."""
     weight_decay: Range = 0.0
     """L2 penalty (decoupled for adam); not applied to norms and biases."""
-    seed: int = Field(default=0, ge=0)
+    seed: int = Field(default=0, ge=0, le=2**63 - 1)
     """First weights, order, augmentation and dropout."""
 
 
@@ -234,6 +234,10 @@ def _validate(document: yaml_nodes.Document, overrides: Sequence[str], file: str
     sources: dict[tuple[str | int, ...], str] = {}
     for assignment in overrides:
         path, value = yaml_nodes.parse_assignment(assignment)
+        if path in sources:
+            raise UsageError(
+                f"{'.'.join(path)} is given twice: {sources[path]}, --set {assignment}."
+            )
         sources[path] = f"--set {assignment}"
         section = document.data.setdefault(path[0], {})
         if isinstance(section, dict) and len(path) == 2:
@@ -269,7 +273,14 @@ def _detail(
     elif problem["type"] == "literal_error":
         choices = re.findall(r"'([^']*)'", problem["ctx"]["expected"])
         suggestion = did_you_mean(str(problem["input"]), choices) or None
-    where = next((text for path, text in sources.items() if path[: len(loc)] == loc), None)
+    where = next(
+        (
+            text
+            for path, text in sources.items()
+            if path[: len(loc)] == loc or loc[: len(path)] == path
+        ),
+        None,
+    )
     return Detail(
         file=where or file,
         line=None if where else line,

@@ -51,7 +51,7 @@ class Summary:
     torch_params: int
     """Parameters alone (PyTorch's count)."""
     mult_adds: int
-    """For one picture."""
+    """For one picture; a bias counts as one per output, as torchinfo has it."""
     size_bytes: int
     """All tensors, buffers included."""
 

@@ -111,11 +111,13 @@ def read_tensors(path: Path) -> "dict[str, Tensor]":
         DiskError: it can't be read.
     """
     from safetensors import SafetensorError
-    from safetensors.torch import load_file
+    from safetensors.torch import load, load_file
 
     try:
         with disk_errors("read", path):
-            return load_file(path)
+            if str(path).isprintable():
+                return load_file(path)
+            return load(path.read_bytes())  # load_file refuses a name that is not UTF-8
     except SafetensorError as error:
         raise ModelFileError(f"{path} is no safetensors file: {error}.") from error
 

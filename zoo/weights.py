@@ -1,5 +1,6 @@
 """Weights from elsewhere: a model file, plain safetensors, or a pickled state dict."""
 
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +29,8 @@ def load_weights(network: nn.Module, path: Path) -> Description | None:
         ModelFileError: the file is refused, or a tensor is missing, surplus or of another shape.
         DiskError: it can't be read.
     """
+    if path.is_dir():
+        path = modelfile.locate(str(path))
     if not path.is_file():
         raise UsageError(f"There is no weights file {path}.")
     with disk_errors("read", path), path.open("rb") as file:
@@ -54,7 +57,9 @@ def load_weights(network: nn.Module, path: Path) -> Description | None:
 def _state_dict(path: Path) -> dict[str, Tensor]:
     try:
         # Passed explicitly: the default can be turned off by an environment variable.
-        content: Any = torch.load(path, map_location="cpu", weights_only=True)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # torch warns of its own environment variables
+            content: Any = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # whatever bytes do to an unpickler
         raise ModelFileError(
             f"{path} is refused: it is no plain state dict, or damaged. Nothing in it was run."

@@ -13,6 +13,7 @@ from zoo.architectures.lenet5_1998 import (
     Subsampling,
     class_codes,
 )
+from zoo.summary import summarize
 
 
 def test_trainable_parameters_layer_by_layer() -> None:
@@ -22,6 +23,13 @@ def test_trainable_parameters_layer_by_layer() -> None:
     assert counts == [156, 12, 1_516, 32, 48_120, 10_164, 0]
     assert sum(counts) == 60_000
     assert all(parameter.requires_grad for parameter in network.parameters())
+
+
+def test_multiply_adds_are_the_papers_connections_where_it_states_them() -> None:
+    # Section II.B: C1 has 122,304 connections, C3 151,600, C5 48,120.
+    rows = {row.name: row.mult_adds for row in summarize(LeNet5Of1998(), (1, 32, 32)).layers}
+    assert (rows["c1"], rows["c3"], rows["c5"]) == (122_304, 151_600, 48_120)
+    assert (rows["s2"], rows["s4"], rows["out"]) == (6 * 14 * 14, 16 * 5 * 5, 10 * 84)
 
 
 def test_table_one() -> None:

@@ -39,7 +39,7 @@ def test_arguments(zoo: Zoo, tmp_path: Path) -> None:
 
 def test_weights_bring_what_a_model_file_knows(zoo: Zoo, trained: Path, tmp_path: Path) -> None:
     out = tmp_path / "m"
-    ended = zoo("build", "lenet5", "--weights", trained / "best.safetensors", "-o", out)
+    ended = zoo("build", "lenet5", "--weights", trained, "-o", out)
     assert ended.code == 0
     assert "classes, preprocessing and recipe come from" in ended.stderr
     assert (
@@ -52,6 +52,8 @@ def test_a_file_can_be_edited(zoo: Zoo, trained: Path, tmp_path: Path) -> None:
     ended = zoo("build", trained, "--set", "c5.out_channels=60", "-o", tmp_path / "m")
     assert ended.code == 0
     assert "layers that changed start with fresh weights" in ended.stderr
+    assert zoo("show", tmp_path / "m", "--json").json["metrics"] == {}
+    assert zoo("build", trained, "--seed", 3, "-o", tmp_path / "n").code == 2
     kept = modelfile.load(tmp_path / "m").get_parameter("c3.weight")
     assert torch.equal(kept, modelfile.load(trained).get_parameter("c3.weight"))
 

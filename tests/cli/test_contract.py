@@ -214,6 +214,16 @@ def test_an_encoding_without_our_letters(tmp_path: Path) -> None:
     assert "lenet5" in ended.stdout
 
 
+def test_odd_names_do_not_steer_the_terminal(zoo: Zoo, in_tmp: Path) -> None:
+    ended = zoo("build", "lenet5", "-o", "\x1b[31m red")
+    assert ended.code == 0
+    assert "\x1b" not in ended.stdout
+    assert "zoo train '\\x1b[31m red'" in ended.stdout
+    name = os.fsdecode(b"n\xff")
+    assert zoo("build", "lenet5", "-o", name).code == 0
+    assert zoo("train", name, "--max-steps", 1, "-o", f"{name}-run", "--json").code == 0
+
+
 def test_no_color_and_dumb_terminals(monkeypatch: pytest.MonkeyPatch) -> None:
     from zoo.cli.output import Output
 

@@ -91,6 +91,15 @@ def test_evaluates_keys_and_threshold(zoo: Zoo, trained: Path) -> None:
         "name,images,precision,recall\n0,36,"
     )
     assert zoo("evaluate", trained, "--set", "c1.stride=2").code == 2
+    assert zoo("evaluate", trained, "--set", "preprocess.mean=0.5").code == 2
+
+
+def test_another_split_than_the_models_is_said(zoo: Zoo, trained: Path, tmp_path: Path) -> None:
+    ended = zoo("evaluate", trained, "--set", "dataset.seed=1", "--json")
+    assert "another split" in ended.json["notes"][0]
+    flags = ("--set", "dataset.seed=1", "--max-steps", 1, "-o", tmp_path / "run")
+    assert "another split" in zoo("train", trained, *flags).stderr
+    assert zoo("evaluate", trained, "--json").json["notes"] == []
 
 
 def test_divergence_is_exit_8_and_keeps_the_last_finite_model(zoo: Zoo, tmp_path: Path) -> None:
@@ -113,8 +122,12 @@ def test_divergence_is_exit_8_and_keeps_the_last_finite_model(zoo: Zoo, tmp_path
         (("lenet6",), 2, "Did you mean lenet5?"),
         (("lenet5", "--recipe", "digitz"), 3, "Did you mean digits?"),
         (("lenet5", "--set", "train.epoch=3"), 3, "Did you mean epochs?"),
-        (("lenet5", "--lr", "-1"), 3, "train.lr must be greater than 0"),
-        (("lenet5", "--lr", "nan"), 3, "train.lr must be"),
+        (("lenet5", "--lr", "-1"), 2, "--lr -1 is no learning rate"),
+        (("lenet5", "--lr", "nan"), 2, "--lr nan is no learning rate"),
+        (("lenet5", "--set", "train.lr=-1"), 3, "train.lr must be greater than 0"),
+        (("lenet5", "--set", "train.lr=1", "--lr", "2"), 2, "train.lr is given twice"),
+        (("lenet5", "--seed", "99999999999999999999"), 2, "less than or equal to"),
+        (("lenet5", "--threads", "100000"), 2, "less than or equal to 1024"),
         (("lenet5", "--epochs", "0"), 2, "greater than or equal to 1"),
         (("lenet5", "--device", "cuda:9"), 2, "no device 'cuda:9'"),
         (("lenet5", "-o", "mine"), 2, "mine exists"),
@@ -127,10 +140,11 @@ def test_what_is_wrong_is_said_and_nothing_is_written(
     arguments: tuple[str, ...], code: int, message: str, zoo: Zoo, in_tmp: Path
 ) -> None:
     (in_tmp / "mine").mkdir()
+    (in_tmp / "mine" / "thesis").write_text("years of work")
     ended = zoo("train", *arguments)
     assert ended.code == code
     assert message in ended.stderr
-    assert [path.name for path in in_tmp.rglob("*")] == ["mine"]
+    assert sorted(path.name for path in in_tmp.rglob("*")) == ["mine", "thesis"]
 
 
 def limit_file_size(limit: int) -> Callable[[], None]:
@@ -164,6 +178,22 @@ def start(run: Path) -> subprocess.Popen[str]:
 
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_an_interrupt_while_torch_is_imported_is_a_document_too(number: int, code: int) -> None:
+    process = subprocess.Popen(
+        [sys.executable, "-m", "zoo", "train", "lenet5", "--json", "-o", "/nonexistent/run"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    time.sleep(1.0)
+    process.send_signal(number)
+    stdout, stderr = process.communicate(timeout=30)
+    assert process.returncode == code, stderr
+    assert json.loads(stdout)["error"]["code"] == code
+    assert stderr == ""
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 def test_an_interrupt_keeps_the_epochs_done(number: int, code: int, tmp_path: Path) -> None:
     run = tmp_path / "run"
     process = start(run)
@@ -178,7 +208,27 @@ def test_an_interrupt_keeps_the_epochs_done(number: int, code: int, tmp_path: Pa
     assert (state["status"], state["exit_code"]) == ("interrupted", code)
     assert modelfile.load(run)
     assert modelfile.load(run / "last.safetensors")
-    assert not list(run.glob(".*"))  # no temporary file is left
+    assert not list(run.glob(".zoo*"))  # no temporary file is left
+
+
+def test_a_second_writer_is_exit_7_and_the_lock_dies_with_its_process(tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    process = start(run)
+    second = zoo_process("train", "lenet5", "-o", run, "--force", "--max-steps", 1, "--json")
+    assert second.returncode == 7, second.stdout
+    assert json.loads(second.stdout)["error"]["kind"] == "RunInUseError"
+    process.kill()
+    process.communicate(timeout=30)
+    third = zoo_process("train", "lenet5", "-o", run, "--force", "--max-steps", 1, "--json")
+    assert third.returncode == 0, third.stdout
+
+
+def test_a_closed_stderr_does_not_end_a_training(tmp_path: Path) -> None:
+    command = f"{sys.executable} -m zoo train lenet5 --epochs 3 -o {tmp_path}/run 2> >(true)"
+    ended = subprocess.run(["bash", "-c", command], capture_output=True, text=True, timeout=120)
+    assert ended.returncode == 0
+    assert "3 epochs" in ended.stdout
+    assert json.loads((tmp_path / "run" / "run.json").read_text())["status"] == "finished"
 
 
 def test_an_interrupt_during_start_up_is_clean() -> None:

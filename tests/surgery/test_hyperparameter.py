@@ -76,7 +76,7 @@ def test_a_replaced_layer_keeps_its_papers_first_weights() -> None:
             r"s2 \(Subsampling\) got 8×28×28 and needs 6 channels",
         ),
         ("lenet5", "c4", "stride", 2, "No layer is called 'c4'"),
-        ("lenet5", "f6", "stride", 2, "f6 is a Linear"),
+        ("lenet5", "f6", "stride", 2, "f6 is of type Linear"),
         ("lenet5", "c1", "out_channels", [3, 3], "out_channels takes one number"),
         ("lenet5", "c1", "stride", "same", "stride takes a number"),
         ("lenet5", "c1", "stride", 0, "stride must be at least 1"),

@@ -14,6 +14,7 @@ from zoo.errors import (
     DiskError,
     DivergedError,
     OutputExistsError,
+    RunInUseError,
     SigtermInterrupt,
     TerminationError,
     UsageError,
@@ -44,8 +45,12 @@ def test_names_are_numbered(in_tmp: Path) -> None:
 def test_an_existing_output(tmp_path: Path, run: Run) -> None:
     with pytest.raises(OutputExistsError, match="exists"):
         create_run("x", run.path, force=False)
-    assert not list(create_run("x", run.path, force=True).path.iterdir())
-    (tmp_path / "mine").mkdir()
+    with pytest.raises(RunInUseError, match="another process"):
+        create_run("x", run.path, force=True)
+    run.release()
+    again = create_run("x", run.path, force=True)
+    assert [path.name for path in again.path.iterdir()] == [".lock"]
+    (tmp_path / "mine" / "thesis").mkdir(parents=True)
     with pytest.raises(UsageError, match="holds no run"):
         create_run("x", tmp_path / "mine", force=True)
 
@@ -103,3 +108,33 @@ def test_a_start_that_fails_leaves_nothing(tmp_path: Path, monkeypatch: pytest.M
     with pytest.raises(DiskError, match="No space left"):
         run.start({}, "", modelfile.build(LENET5), LENET5)
     assert not run.path.exists()
+
+
+def test_an_empty_directory_may_exist(tmp_path: Path) -> None:
+    assert create_run("x", tmp_path, force=False).path == tmp_path
+
+
+def restarted(run: Run) -> Run:
+    run.append(EPOCH)
+    run.release()
+    again = create_run("x", run.path, force=True)
+    again.start({"seed": 4}, "", modelfile.build(LENET5), LENET5)
+    return again
+
+
+def test_a_replaced_run_comes_back_if_the_new_one_fails_at_once(run: Run) -> None:
+    again = restarted(run)
+    with pytest.raises(DivergedError), again.recorded_failure():
+        raise DivergedError("NaN")
+    assert status(run)["seed"] == 3
+    assert (run.path / "results.csv").exists()
+    assert [path.name for path in run.path.parent.iterdir()] == ["run"]
+
+
+def test_a_replaced_run_goes_with_the_new_ones_first_epoch(run: Run) -> None:
+    again = restarted(run)
+    again.append(EPOCH)
+    with pytest.raises(DivergedError), again.recorded_failure():
+        raise DivergedError("NaN")
+    assert status(run)["seed"] == 4
+    assert [path.name for path in run.path.parent.iterdir()] == ["run"]

@@ -66,7 +66,9 @@ class KerasMnistCnn(nn.Sequential):
         # 28 -> pool 14 -> conv1_2 12 -> pool 6
         height, width = ((side // 2 - 2) // 2 for side in input_size)
         if min(height, width) < 1:
-            raise StructureError(f"This network needs at least 8×8 pixels, not {input_size}.")
+            raise StructureError(
+                "This network needs pictures of at least 8×8, not {}×{}.".format(*input_size)
+            )
         layers: list[tuple[str, nn.Module]] = [
             ("conv1_1", Conv2d(in_channels, 40, kernel_size=5, padding=2)),  # (N, 40, 28, 28)
             ("conv1_1_relu", nn.ReLU()),

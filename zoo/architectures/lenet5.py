@@ -30,7 +30,9 @@ class LeNet5(nn.Module):
         # 32 -> C1 28 -> S2 14 -> C3 10 -> S4 5 -> C5 1
         height, width = (((side - 4) // 2 - 4) // 2 - 4 for side in input_size)
         if min(height, width) < 1:
-            raise StructureError(f"LeNet-5 needs pictures of at least 32×32, not {input_size}.")
+            raise StructureError(
+                "LeNet-5 needs pictures of at least 32×32, not {}×{}.".format(*input_size)
+            )
         self.c1 = nn.Conv2d(in_channels, 6, kernel_size=5)
         self.c1_tanh = nn.Tanh()
         self.s2 = nn.AvgPool2d(2)

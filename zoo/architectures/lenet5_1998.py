@@ -1,5 +1,7 @@
 """LeNet-5 as its paper has it (LeCun et al. 1998, section II.B): exactly 60,000 parameters."""
 
+import math
+
 import torch
 import torch.nn.functional as F  # noqa: N812 (the field's name for it)
 from torch import Tensor, nn
@@ -97,6 +99,10 @@ class Subsampling(nn.Module):
         sums = 4 * F.avg_pool2d(x, 2)
         return sums * self.weight[:, None, None] + self.bias[:, None, None]
 
+    def mult_adds(self, output_shape: tuple[int, ...]) -> int:
+        """One per output: the coefficient times the sum, plus the bias."""
+        return math.prod(output_shape)
+
 
 class SparseConv2d(nn.Module):
     """C3: a 5×5 convolution in which each map reads only its row of table I. 1,516 parameters."""
@@ -138,6 +144,10 @@ class EuclideanRBF(nn.Module):
         differences = x.float()[:, None, :] - self.codes  # (N, num_classes, 84)
         return -(differences**2).sum(dim=2)
 
+    def mult_adds(self, output_shape: tuple[int, ...]) -> int:
+        """One per class and feature: a difference times itself, added up."""
+        return output_shape[0] * self.codes.shape[1]
+
 
 class LeNet5Of1998(nn.Module):
     """LeNet-5 of the paper: 156, 12, 1,516, 32, 48,120 and 10,164 trainable parameters.
@@ -161,7 +171,9 @@ class LeNet5Of1998(nn.Module):
         # 32 -> C1 28 -> S2 14 -> C3 10 -> S4 5 -> C5 1
         height, width = (((side - 4) // 2 - 4) // 2 - 4 for side in input_size)
         if min(height, width) < 1:
-            raise StructureError(f"LeNet-5 needs pictures of at least 32×32, not {input_size}.")
+            raise StructureError(
+                "LeNet-5 needs pictures of at least 32×32, not {}×{}.".format(*input_size)
+            )
         self.c1 = Conv2d(in_channels, 6, kernel_size=5)
         self.c1_tanh = ScaledTanh()
         self.s2 = Subsampling(6)

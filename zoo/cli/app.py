@@ -8,7 +8,13 @@ from typing import Annotated, Any
 import typer
 
 from zoo.cli.output import Output, Result
-from zoo.errors import ExitCode, UsageError
+from zoo.errors import (
+    ExitCode,
+    InterruptionError,
+    SigtermInterrupt,
+    TerminationError,
+    UsageError,
+)
 
 OUTPUT = Output()
 """How the running command prints. One process runs one command; `main` starts it afresh."""
@@ -56,7 +62,12 @@ def command(
         @functools.wraps(function)
         def run(**values: Any) -> None:
             configure({option: values.pop(option) for option in shared})
-            OUTPUT.emit(function(**values))
+            try:
+                OUTPUT.emit(function(**values))
+            except SigtermInterrupt as signal:  # Typer would make both an exit without a word
+                raise TerminationError("Terminated.") from signal
+            except KeyboardInterrupt as signal:
+                raise InterruptionError("Interrupted.") from signal
 
         signature = inspect.signature(function)
         options = [

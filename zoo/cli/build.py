@@ -1,5 +1,6 @@
 """`zoo build`: an architecture as a model file."""
 
+import shlex
 from typing import TYPE_CHECKING
 
 from zoo.cli.app import OUTPUT, app, command
@@ -8,11 +9,11 @@ from zoo.cli.options import (
     Force,
     InChannels,
     InputSize,
+    LayerSettings,
     ModelArg,
     NumClasses,
     OutputFile,
     Seed,
-    Settings,
     Weights,
     parse_size,
 )
@@ -35,7 +36,7 @@ def build(
     in_channels: InChannels = None,
     input_size: InputSize = None,
     weights: Weights = None,
-    settings: Settings = None,
+    settings: LayerSettings = None,
     seed: Seed = None,
     force: Force = False,
 ) -> Result:
@@ -50,7 +51,7 @@ def build(
         input_size=parse_size(input_size),
         weights=weights,
         edits=parse_settings(settings),
-        seed=seed or 0,
+        seed=seed,
         force=force,
     )
     for note in built.notes:
@@ -61,10 +62,11 @@ def build(
         "before": _counts(built.before),
         "after": _counts(built.after),
     }
+    path = shlex.quote(str(built.path))
     text = (
         f"{built.path}: {built.description.architecture}, {count(built.after.total_params)} "
         f"parameters, {built.path.stat().st_size / 1e6:.2f} MB\n\nnext:\n"
-        f"  zoo summary {built.path}\n  zoo train {built.path}"
+        f"  zoo summary {path}\n  zoo train {path}"
     )
     return Result(document, text)
 

@@ -5,8 +5,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from zoo.cli.app import app, command
-from zoo.cli.options import Device, ModelArg, RecipeOption, Settings, Threads
+from zoo.cli.app import OUTPUT, app, command
+from zoo.cli.options import DatasetSettings, Device, ModelArg, RecipeOption, Threads
 from zoo.cli.output import Column, Result, Table, count, percent, terminal_width
 from zoo.errors import ThresholdError, UsageError
 
@@ -42,7 +42,7 @@ class SplitName(StrEnum):
 def evaluate(
     model: ModelArg,
     recipe: RecipeOption = None,
-    settings: Settings = None,
+    settings: DatasetSettings = None,
     split: Annotated[SplitName, typer.Option(help="Which pictures.")] = SplitName.test,
     min_top1: Annotated[
         float | None,
@@ -56,12 +56,19 @@ def evaluate(
 
     if min_top1 is not None and not 0 <= min_top1 <= 1:
         raise UsageError(
-            f"--min-top1 {min_top1:g} is no share in [0, 1].",
-            hint=f"--min-top1 {min_top1 / 100:g}" if 1 < min_top1 <= 100 else "",
+            f"--min-top1 {min_top1} is no share in [0, 1].",
+            hint=f"--min-top1 {min_top1 / 100:g}" if 2 <= min_top1 <= 100 else "",
         )
     for_recipe, for_layers = split_settings(settings)
     if for_layers:
         raise UsageError(f"--set {for_layers[0]}: evaluate changes no layer.")
+
+    for assignment in for_recipe:
+        if not assignment.startswith("dataset."):
+            raise UsageError(
+                f"--set {assignment} does not apply: evaluate takes only dataset.KEY; "
+                "preprocessing comes from the model file."
+            )
 
     import torch
 
@@ -76,6 +83,8 @@ def evaluate(
         split=split.value,
         device=str(devices.choose(device)),
     )
+    for note in found.notes:
+        OUTPUT.note(note)
     rows = [vars(figures) for figures in found.figures.per_class]
     result = Result(_document(found, rows), _text(found), Table(COLUMNS, rows))
     if min_top1 is not None and found.figures.top1 < min_top1:

@@ -40,8 +40,8 @@ def parse_settings(assignments: Sequence[str] | None) -> "list[SetHyperparameter
             )
         except ValidationError as error:
             raise UsageError(
-                f"--set {assignment}: {value!r} is no value for {field}; expected a natural "
-                "number, a pair such as [3, 3], or for padding also same or valid."
+                f"--set {assignment}: {value!r} is no value for {field}; expected a whole "
+                "number up to 65,536, a pair such as [3, 3], or for padding also same or valid."
             ) from error
     return edits
 

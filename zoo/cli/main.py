@@ -5,6 +5,7 @@ import signal
 import sys
 import traceback
 from collections.abc import Sequence
+from contextlib import suppress
 from types import FrameType
 
 import typer
@@ -31,6 +32,9 @@ def run() -> None:
     sys.stderr = sys.stderr or open(os.devnull, "w")  # noqa: SIM115
     signal.signal(signal.SIGTERM, _on_sigterm)
     code = main(sys.argv[1:])
+    # Nothing is left to interrupt but the interpreter's own end.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
     try:
         sys.stdout.flush()
         sys.stderr.flush()
@@ -62,6 +66,9 @@ def main(arguments: Sequence[str]) -> int:
         try:
             output.emit_error(known)
         except OSError:
+            output.json = False  # stdout is full or closed: stderr may still be read
+            with suppress(OSError):
+                output.emit_error(known)
             _silence()
         return known.code
 

@@ -39,33 +39,47 @@ RecipeOption = Annotated[
         autocompletion=_complete_recipe,
     ),
 ]
-NumClasses = Annotated[int | None, typer.Option(min=1, metavar="N", help="Length of the output.")]
+NumClasses = Annotated[
+    int | None,
+    typer.Option(min=1, max=1_000_000, metavar="N", help="Length of the output."),
+]
 InChannels = Annotated[
-    int | None, typer.Option(min=1, metavar="N", help="Channels of the pictures.")
+    int | None, typer.Option(min=1, max=4096, metavar="N", help="Channels of the pictures.")
 ]
 InputSize = Annotated[
     str | None,
     typer.Option(metavar="N|HxW", help="Height and width of the pictures, such as 64 or 64x48."),
+]
+_LAYER_FIELDS = "LAYER.FIELD=VALUE of a convolution: out_channels, kernel_size, stride, padding"
+LayerSettings = Annotated[
+    list[str] | None,
+    typer.Option("--set", metavar="KEY=VALUE", help=f"{_LAYER_FIELDS}. Repeatable."),
+]
+DatasetSettings = Annotated[
+    list[str] | None,
+    typer.Option("--set", metavar="KEY=VALUE", help="The recipe's dataset.KEY=VALUE. Repeatable."),
 ]
 Settings = Annotated[
     list[str] | None,
     typer.Option(
         "--set",
         metavar="KEY=VALUE",
-        help="LAYER.FIELD=VALUE of a convolution (out_channels, kernel_size, stride, padding); "
-        "with a recipe also SECTION.KEY=VALUE of it. Repeatable.",
+        help=f"The recipe's SECTION.KEY=VALUE, or {_LAYER_FIELDS}. Repeatable.",
     ),
 ]
-Seed = Annotated[int | None, typer.Option(min=0, metavar="N", help="Draws every random number.")]
+Seed = Annotated[
+    int | None,
+    typer.Option(min=0, max=2**63 - 1, metavar="N", help="Draws every random number."),
+]
 Device = Annotated[
     str, typer.Option(metavar="NAME", help="auto, cpu, cuda, cuda:1 or mps; auto is the fastest.")
 ]
-Threads = Annotated[int | None, typer.Option(min=1, metavar="N", help="CPU threads.")]
+Threads = Annotated[int | None, typer.Option(min=1, max=1024, metavar="N", help="CPU threads.")]
 Weights = Annotated[
     Path | None,
     typer.Option(
         metavar="FILE",
-        help="Start from a model file, plain safetensors, or a .pt/.pth state dict.",
+        help="Start from a model file, a run, plain safetensors, or a .pt/.pth state dict.",
     ),
 ]
 
@@ -79,7 +93,11 @@ def parse_size(text: str | None) -> tuple[int, int] | None:
     if text is None:
         return None
     sides = text.lower().replace("×", "x").split("x")
-    if len(sides) not in (1, 2) or not all(side.isdecimal() and int(side) > 0 for side in sides):
-        raise UsageError(f"--input-size {text}: expected a side such as 64, or 64x48.")
+    if len(sides) not in (1, 2) or not all(_is_side(side) for side in sides):
+        raise UsageError(f"--input-size {text}: expected a side of 1 to 4096, or two: 64x48.")
     height, width = sides * 2 if len(sides) == 1 else sides
     return int(height), int(width)
+
+
+def _is_side(text: str) -> bool:
+    return text.isdecimal() and len(text) <= 4 and 1 <= int(text) <= 4096

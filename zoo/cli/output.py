@@ -5,6 +5,7 @@ import io
 import json
 import math
 import os
+import re
 import shutil
 import sys
 from collections.abc import Callable, Mapping, Sequence
@@ -123,7 +124,10 @@ class Output:
     def progress(self, line: str) -> None:
         """A line on how far it is."""
         if not self.quiet:
-            print(line, file=sys.stderr, flush=True)  # noqa: T201
+            try:
+                print(printable(line), file=sys.stderr, flush=True)  # noqa: T201
+            except OSError:  # nobody reads stderr any more: the work goes on
+                self.quiet = True
 
     def emit(self, result: Result) -> None:
         """Prints a result in the form that was asked for."""
@@ -138,7 +142,7 @@ class Output:
             self._print(result.table.to_markdown())
         else:
             table = result.table.to_text(terminal_width()) if result.table is not None else ""
-            self._print("\n\n".join(part for part in (table, result.text) if part))
+            self._print(printable("\n\n".join(part for part in (table, result.text) if part)))
         if result.failure is not None:
             raise result.failure
 
@@ -149,9 +153,9 @@ class Output:
             self._print_json({**document, **error.results})
             return
         red, plain = ("\033[31m", "\033[0m") if self.colored else ("", "")
-        print(f"{red}error:{plain} {error.message}", file=sys.stderr)  # noqa: T201
+        print(f"{red}error:{plain} {printable(error.message)}", file=sys.stderr)  # noqa: T201
         if error.hint:
-            print(f"hint: {error.hint}", file=sys.stderr)  # noqa: T201
+            print(f"hint: {printable(error.hint)}", file=sys.stderr)  # noqa: T201
 
     def _print_json(self, document: Mapping[str, Any]) -> None:
         self._print(json.dumps({"schema": SCHEMA, **_finite(document)}, indent=2))
@@ -159,6 +163,11 @@ class Output:
     def _print(self, text: str) -> None:
         if text:
             print(text, flush=True)  # noqa: T201
+
+
+def printable(text: str) -> str:
+    """Control characters, which a file's name may hold, in letters: they would steer a terminal."""
+    return re.sub(r"[\x00-\x08\x0b-\x1f\x7f\x9b]", lambda found: f"\\x{ord(found[0]):02x}", text)
 
 
 def terminal_width() -> int | None:

@@ -1,5 +1,7 @@
 """`zoo show`: an architecture's card, or what a model file says of itself."""
 
+import json
+import shlex
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
@@ -57,18 +59,22 @@ def _card_text(card: Architecture) -> str:
 
 
 def _file_json(source: "Source") -> dict[str, Any]:
-    return {"model": source.name, "path": str(source.path)} | source.description.model_dump(
-        mode="json"
-    )
+    return {
+        "model": source.name,
+        "path": str(source.path),
+        "run_status": _run_status(source),
+        **source.description.model_dump(mode="json"),
+    }
 
 
 def _file_text(source: "Source") -> str:
-    description = source.description
+    description, model = source.description, shlex.quote(source.name)
     lines = [
         f"{source.name}: {description.architecture}",
         "",
         *_aligned(
             ("file", str(source.path)),
+            ("run", _run_status(source) or "none"),
             ("input", shape(description.input_shape)),
             ("classes", ", ".join(description.classes) or "none: nothing was trained"),
             ("preprocessing", _preprocessing_text(description)),
@@ -81,10 +87,19 @@ def _file_text(source: "Source") -> str:
         *(f"  {number}. {edit}" for number, edit in enumerate(_edits(description), start=1)),
         "",
         "next:",
-        f"  zoo summary {source.name}",
-        f"  zoo evaluate {source.name}" if description.training else f"  zoo train {source.name}",
+        f"  zoo summary {model}",
+        f"  zoo evaluate {model}" if description.training else f"  zoo train {model}",
     ]
     return "\n".join(lines)
+
+
+def _run_status(source: "Source") -> str | None:
+    """What `run.json` beside the file says of the run, if it lies in one."""
+    run = source.path.parent / "run.json" if source.path else None
+    try:
+        return str(json.loads(run.read_text(encoding="utf-8"))["status"]) if run else None
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
 
 
 def _edits(description: "Description") -> list[str]:

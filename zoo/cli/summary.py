@@ -7,7 +7,7 @@ import typer
 
 from zoo.cli.app import app, command
 from zoo.cli.layer_settings import parse_settings
-from zoo.cli.options import InChannels, InputSize, ModelArg, NumClasses, Settings, parse_size
+from zoo.cli.options import InChannels, InputSize, LayerSettings, ModelArg, NumClasses, parse_size
 from zoo.cli.output import Column, Result, Table, compact, count, shape
 from zoo.errors import ThresholdError
 
@@ -50,7 +50,7 @@ def summary(
     input_size: InputSize = None,
     num_classes: NumClasses = None,
     in_channels: InChannels = None,
-    settings: Settings = None,
+    settings: LayerSettings = None,
     depth: Annotated[
         int | None,
         typer.Option(min=1, metavar="N", help="Join layers deeper than this many modules."),
@@ -115,7 +115,7 @@ def _totals_text(found: "Summary") -> str:
         f"parameters alone (PyTorch)                     {count(found.torch_params)}",
         f"  trainable                                    {count(found.trainable_params)}",
         f"  not trainable (of Keras's)                   {count(found.non_trainable_params)}",
-        f"multiply-adds for one picture                  {compact(found.mult_adds)}",
+        f"multiply-adds for one picture, biases included {compact(found.mult_adds)}",
     ]
     return "\n".join(lines)
 

@@ -1,5 +1,7 @@
 """`zoo train`: a recipe, a network, a run directory."""
 
+import math
+import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -9,6 +11,7 @@ from zoo.cli.app import OUTPUT, app, command
 from zoo.cli.layer_settings import parse_settings, split_settings
 from zoo.cli.options import Device, Force, ModelArg, RecipeOption, Seed, Settings, Threads
 from zoo.cli.output import Result, percent
+from zoo.errors import UsageError
 
 if TYPE_CHECKING:
     from zoo.training.engine import Epoch
@@ -36,14 +39,20 @@ def train(
     seed: Seed = None,
     settings: Settings = None,
     max_steps: Annotated[
-        int | None, typer.Option(min=1, metavar="N", help="Stop after this many steps in all.")
+        int | None,
+        typer.Option(
+            min=1, metavar="N", help="Stop after this many steps in all; the schedule ends there."
+        ),
     ] = None,
     device: Device = "auto",
     threads: Threads = None,
     output: Annotated[
         Path | None,
         typer.Option(
-            "--output", "-o", metavar="DIR", help="The run directory; default runs/MODEL-RECIPE."
+            "--output",
+            "-o",
+            metavar="DIR",
+            help="The run directory; default runs/ARCHITECTURE-RECIPE, numbered.",
         ),
     ] = None,
     force: Force = False,
@@ -52,6 +61,8 @@ def train(
     from zoo.training.preparation import Request, prepare
     from zoo.training.session import outcome_json
 
+    if lr is not None and not 0 < lr < math.inf:
+        raise UsageError(f"--lr {lr:g} is no learning rate: it must be greater than 0.")
     for_recipe, for_layers = split_settings(settings)
     flags = {"epochs": epochs, "batch_size": batch_size, "lr": lr, "seed": seed}
     for_recipe += [f"train.{key}={value}" for key, value in flags.items() if value is not None]
@@ -117,7 +128,7 @@ def _epoch_line(epoch: "Epoch", total: int) -> str:
 
 
 def _outcome_text(outcome: "Outcome") -> str:
-    best = outcome.best
+    best, run = outcome.best, shlex.quote(str(outcome.run))
     lines = []
     if outcome.test is not None:
         test = outcome.test
@@ -129,12 +140,13 @@ def _outcome_text(outcome: "Outcome") -> str:
     if best.top1 is not None:
         lines += [f"best epoch {best.epoch}: validation accuracy {percent(best.top1)}"]
     lines += [
-        f"{outcome.epochs} epochs in {outcome.seconds:.1f} s of training, "
+        f"{outcome.epochs} {'epoch' if outcome.epochs == 1 else 'epochs'} in "
+        f"{outcome.seconds:.1f} s of training, "
         f"{outcome.images_per_second:,.0f} images/s",
         f"run: {outcome.run}",
         "",
         "next:",
-        f"  zoo evaluate {outcome.run}",
-        f"  zoo show {outcome.run}",
+        f"  zoo evaluate {run}",
+        f"  zoo show {run}",
     ]
     return "\n".join(lines)

@@ -63,7 +63,7 @@ def draw(pictures: Pictures, dataset: Dataset) -> Split:
         raise DataError(
             f"Fewer than two training pictures are left: test takes {dataset.test} and "
             f"validation {dataset.validation} of {len(pictures)}.",
-            hint="Lower them with --set dataset.test=0.2.",
+            hint="Lower dataset.test or dataset.validation.",
         )
     return Split(tuple(assigned), tuple(hashes))
 

@@ -74,7 +74,7 @@ def _convolution(network: nn.Module, name: str) -> nn.Conv2d:
     if any(name == n for n, _ in network.named_modules()):
         kind = type(network.get_submodule(name)).__name__
         raise StructureError(
-            f"{name} is a {kind}; only a convolution's hyperparameters can be set.",
+            f"{name} is of type {kind}; only those of a Conv2d can be set.",
             hint=f"Convolutions: {', '.join(convolutions)}.",
         )
     raise StructureError(

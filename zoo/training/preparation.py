@@ -54,6 +54,7 @@ def prepare(request: Request) -> Session:
     if request.threads is not None:
         torch.set_num_threads(request.threads)
     description, notes = _described(source, recipe)
+    notes += evaluation.split_notes(source, recipe)
     opened = data.open_data(recipe.dataset, description.preprocessing)
     classes = opened.pictures.classes
     if source.path is None:

@@ -1,8 +1,11 @@
 """The directory that one `zoo train` writes (DESIGN: a run)."""
 
 import csv
+import fcntl
 import io
 import json
+import os
+import shlex
 import shutil
 import time
 from collections.abc import Iterator
@@ -16,8 +19,15 @@ from torch import nn
 
 from zoo import modelfile
 from zoo.description import Description
-from zoo.errors import DiskError, ExitCode, OutputExistsError, SigtermInterrupt, ZooError
-from zoo.files import disk_errors, replace_run_directory, write_text
+from zoo.errors import (
+    DiskError,
+    ExitCode,
+    OutputExistsError,
+    RunInUseError,
+    SigtermInterrupt,
+    ZooError,
+)
+from zoo.files import check_is_run, disk_errors, write_text
 from zoo.training.engine import Epoch
 
 
@@ -29,8 +39,11 @@ class Run:
     `events.jsonl` what happened when.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, replaced: Path | None = None) -> None:
         self.path = path
+        self._replaced = replaced
+        """The run that stood here, until this one has an epoch."""
+        self._lock: int | None = lock(path)
         self._settings: dict[str, Any] = {}
         self._epochs: list[Epoch] = []
 
@@ -68,6 +81,8 @@ class Run:
             self._event("started")
         except BaseException:
             shutil.rmtree(self.path, ignore_errors=True)
+            self.release()
+            self._restore_replaced()
             raise
 
     def append(self, epoch: Epoch) -> None:
@@ -83,6 +98,17 @@ class Run:
         writer.writerows(asdict(epoch) for epoch in self._epochs)
         write_text(self.path / "results.csv", text.getvalue())
         self._event("epoch", **asdict(epoch))
+        if self._replaced is not None:
+            shutil.rmtree(self._replaced, ignore_errors=True)
+            self._replaced = None
+
+    def _restore_replaced(self) -> None:
+        """Puts the run that stood here back."""
+        if self._replaced is not None:
+            shutil.rmtree(self.path, ignore_errors=True)
+            with suppress(OSError):
+                self._replaced.rename(self.path)
+            self._replaced = None
 
     def finish(self, status: str, exit_code: int, results: dict[str, Any]) -> None:
         """Says in `run.json` how it ended: finished, interrupted, diverged or failed.
@@ -92,6 +118,7 @@ class Run:
         """
         self._write_status(status, **{**results, "exit_code": exit_code})
         self._event(status)
+        self.release()
 
     @contextmanager
     def recorded_failure(self) -> Iterator[None]:
@@ -102,8 +129,12 @@ class Run:
             raise
         except BaseException as error:
             code, status = ExitCode.BUG, "failed"
+            if self._replaced is not None:
+                self._restore_replaced()
+                raise
             if isinstance(error, ZooError):
                 error.results.setdefault("run", str(self.path))
+                error.hint = error.hint or f"{shlex.quote(str(self.path))} keeps what was done."
                 code = error.code
             elif isinstance(error, SigtermInterrupt):
                 code = ExitCode.TERMINATED
@@ -117,6 +148,12 @@ class Run:
                 self.finish(status, code, {"error": str(error)})
             raise
 
+    def release(self) -> None:
+        """Lets other processes write the directory."""
+        if self._lock is not None:
+            os.close(self._lock)
+            self._lock = None
+
     def _write_status(self, status: str, **results: Any) -> None:
         document = {**self._settings, "exit_code": None, **results, "status": status}
         write_text(self.path / "run.json", json.dumps(document, indent=2) + "\n")
@@ -129,25 +166,59 @@ class Run:
 
 
 def create_run(name: str, output: Path | None, *, force: bool) -> Run:
-    """Makes the directory: `output`, or `runs/NAME`, `runs/NAME-2` and so on.
+    """Makes and locks the directory: `output`, or `runs/NAME`, `runs/NAME-2` and so on.
+
+    An empty directory may exist. With `force` a run there is set aside; it comes back if the new
+    one fails before its first epoch is on the disk.
 
     Raises:
         OutputExistsError: `output` exists and `force` is false.
         UsageError: `force` would remove a directory that no run wrote.
+        RunInUseError: another process is writing it.
         DiskError: there is no permission.
     """
     if output is None:
-        return _numbered(Path("runs"), name)
-    if output.exists():
+        return Run(_numbered(Path("runs"), name))
+    replaced = None
+    if os.path.lexists(output) and not _is_empty_directory(output):
         if not force:
             raise OutputExistsError(f"{output} exists.", hint="Replace it with --force.")
-        replace_run_directory(output)
+        check_is_run(output)
+        os.close(lock(output))  # refuses one that is being written
+        replaced = output.with_name(f".{output.name}.replaced")
+        with disk_errors("set aside", output):
+            shutil.rmtree(replaced, ignore_errors=True)
+            output.rename(replaced)
     with disk_errors("make the directory", output):
-        output.mkdir(parents=True)
-    return Run(output)
+        output.mkdir(parents=True, exist_ok=True)
+    return Run(output, replaced)
 
 
-def _numbered(parent: Path, name: str) -> Run:
+def lock(directory: Path) -> int:
+    """Holds a run directory until the descriptor is closed or the process ends, however it ends.
+
+    Raises:
+        RunInUseError: another process holds it.
+        DiskError: there is no permission.
+    """
+    with disk_errors("lock", directory):
+        descriptor = os.open(directory / ".lock", os.O_CREAT | os.O_RDWR, 0o666)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            os.close(descriptor)
+            raise RunInUseError(
+                f"{directory} is being written by another process.",
+                hint="Give --output another name, or wait.",
+            ) from error
+    return descriptor
+
+
+def _is_empty_directory(path: Path) -> bool:
+    return path.is_dir() and not any(path.iterdir())
+
+
+def _numbered(parent: Path, name: str) -> Path:
     for number in count(1):
         path = parent / (name if number == 1 else f"{name}-{number}")
         with disk_errors("make the directory", path):
@@ -157,5 +228,5 @@ def _numbered(parent: Path, name: str) -> Run:
                 if not parent.is_dir():
                     raise
                 continue
-        return Run(path)
+        return path
     raise AssertionError("count() never ends")
