@@ -40,10 +40,10 @@ def test_figures_by_hand() -> None:
 
 
 def test_the_networks_mode_is_left_alone() -> None:
-    network = nn.Sequential(nn.Dropout(0.5)).train()
+    network = nn.Sequential(nn.Dropout(0.5), nn.Dropout(0.5)).train()
+    network[1].eval()  # such as a frozen batch norm
     evaluate_network(network, [Batch(LOGITS, TARGETS)], ("a", "b", "c"))
-    assert network.training
-    assert network[0].training
+    assert [network.training, network[0].training, network[1].training] == [True, True, False]
 
 
 def test_no_picture_is_an_error() -> None:

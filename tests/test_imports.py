@@ -31,7 +31,7 @@ MAY_IMPORT = {
     "modelfile": {"catalog", "description", "recipe", "surgery", "tensorfile"},
     "weights": {"description", "modelfile", "tensorfile"},
     "building": {"description", "modelfile", "summary", "surgery", "weights"},
-    "evaluation": {"data", "recipe", "modelfile"},
+    "evaluation": {"data", "description", "recipe", "modelfile"},
     "training": {
         "data", "recipe", "layers", "description", "modelfile", "evaluation", "devices",
     },

@@ -19,6 +19,9 @@ from zoo.surgery import SetHyperparameter
 EVERY_CARD = pytest.mark.parametrize("card", CARDS, ids=lambda card: card.name)
 
 
+PREPROCESSING = description.describe(find("lenet5")).preprocessing.model_dump(mode="json")
+
+
 def save(card: Architecture, path: Path, **arguments: Any) -> nn.Module:
     described = description.describe(card, **arguments)
     network = modelfile.build(described, seed=3)
@@ -59,10 +62,11 @@ def test_a_skeleton_allocates_no_weights(card: Architecture) -> None:
     assert not any(buffer.is_meta for buffer in network.buffers())
 
 
-def test_building_outside_is_undisturbed() -> None:
+@EVERY_CARD
+def test_building_outside_is_undisturbed(card: Architecture) -> None:
     state = torch.random.get_rng_state()
-    modelfile.skeleton(description.describe(find("lenet5")))
-    modelfile.build(description.describe(find("lenet5")), seed=1)
+    modelfile.skeleton(description.describe(card))
+    modelfile.build(description.describe(card), seed=1)
     assert torch.equal(state, torch.random.get_rng_state())
     assert not nn.Linear(2, 2).weight.is_meta
 
@@ -72,6 +76,28 @@ def test_a_parameter_registered_twice_stays_tied_under_the_skeleton() -> None:
         first, second = nn.Linear(2, 2), nn.Linear(2, 2)
         first.weight = second.weight
     assert first.weight is second.weight
+
+
+def test_tied_parameters_come_back_tied() -> None:
+    from tests.test_summary import Tied
+
+    torch.manual_seed(0)
+    saved, loaded = Tied(), Tied()
+    modelfile.assign(loaded, saved.state_dict(), "x")
+    assert loaded.first.weight is loaded.second.weight
+    assert torch.equal(loaded.first.weight, saved.first.weight)
+    differing = {**saved.state_dict(), "second.weight": torch.zeros(4, 4)}
+    with pytest.raises(ModelFileError, match="are one tensor, but differ"):
+        modelfile.assign(Tied(), differing, "x")
+
+
+def test_a_loaded_network_is_no_window_on_the_file(lenet5: Path) -> None:
+    network = modelfile.load(lenet5)
+    before = network.get_parameter("c1.weight").clone()
+    with lenet5.open("r+b") as file:
+        file.seek(-200_000, 2)
+        file.write(b"\xff" * 200_000)
+    assert torch.equal(network.get_parameter("c1.weight"), before)
 
 
 def test_the_document_holds_no_time_and_no_path(lenet5: Path) -> None:
@@ -122,6 +148,9 @@ def rewrite(path: Path, **changes: Any) -> None:
             "out.bias is 10 float32 where the network has 4 float32",
         ),
         ({"edits": [{"edit": "explode"}]}, "edit is not known"),
+        ({"preprocessing": PREPROCESSING | {"std": [0.0]}}, "is no model file"),
+        ({"preprocessing": PREPROCESSING | {"mean": []}}, "a value for each channel"),
+        ({"preprocessing": PREPROCESSING | {"size": [40, 40]}}, "other pictures than"),
         (
             {"edits": [{"edit": "set", "layer": "c9", "field": "stride", "value": 2}]},
             "describes a network that can't be",

@@ -50,7 +50,18 @@ def test_the_extras_of_the_design() -> None:
 
 def test_the_wheel_holds_recipes_data_and_types(tmp_path: Path) -> None:
     subprocess.run(
-        [sys.executable, "-m", "pip", "wheel", ".", "--no-deps", "-q", "-w", str(tmp_path)],
+        [
+            sys.executable,
+            "-m",
+            "pip",
+            "wheel",
+            ".",
+            "--no-deps",
+            "--no-build-isolation",
+            "-q",
+            "-w",
+            str(tmp_path),
+        ],
         cwd=ROOT,
         check=True,
         capture_output=True,

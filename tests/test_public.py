@@ -14,6 +14,7 @@ def test_the_public_names() -> None:
         "Architecture",
         "ZooError",
         "build",
+        "describe",
         "evaluate",
         "load",
         "load_recipe",

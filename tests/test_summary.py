@@ -30,12 +30,12 @@ TORCHVISION = {
 }
 
 
-def torchvision_summary(name: str) -> Summary:
+def torchvision_summary(name: str, depth: int | None = None) -> Summary:
     size = 299 if name == "inception_v3" else 224
     options = {"init_weights": False} if name in ("googlenet", "inception_v3") else {}
     with torch.device("meta"):
         network = torchvision.models.get_model(name, **options)
-    return summarize(network, (3, size, size), name=name)
+    return summarize(network, (3, size, size), name=name, depth=depth)
 
 
 def assert_rows_add_up(found: Summary) -> None:
@@ -59,6 +59,22 @@ def test_rows_add_up_for_networks_of_every_kind(name: str) -> None:
     found = torchvision_summary(name)
     assert_rows_add_up(found)
     assert found.torch_params == TORCHVISION[name]
+
+
+@pytest.mark.parametrize("depth", [1, 2, 3])
+@pytest.mark.parametrize("name", ["googlenet", "resnet18", "vit_b_16", "convnext_tiny", "swin_t"])
+def test_depth_joins_what_is_deeper(name: str, depth: int) -> None:
+    found = torchvision_summary(name, depth)
+    assert_rows_add_up(found)
+    assert all(row.name.count(".") <= depth for row in found.layers)
+    assert len(found.layers) < len(torchvision_summary(name).layers)
+
+
+def test_a_joined_row_has_its_containers_shape() -> None:
+    rows = {row.name: row for row in torchvision_summary("googlenet", 1).layers}
+    assert rows["inception3a"].output_shape == (256, 28, 28)
+    assert rows["inception3a"].type == "Inception"
+    assert rows["fc"].output_shape == (1000,)
 
 
 def test_the_lectures_table() -> None:

@@ -110,3 +110,19 @@ def test_damaged_files(content: bytes, network: nn.Module, tmp_path: Path) -> No
 def test_a_missing_file(network: nn.Module, tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="no weights file"):
         load_weights(network, tmp_path / "nowhere.pt")
+
+
+def test_an_old_batch_norm_without_its_counter(tmp_path: Path) -> None:
+    described = description.describe(find("keras-mnist-cnn"))
+    donor, network = modelfile.build(described, seed=1), modelfile.build(described, seed=0)
+    state = donor.state_dict()
+    del state["batch_normalization_1.num_batches_tracked"]
+    torch.save(state, tmp_path / "w.pt")
+    load_weights(network, tmp_path / "w.pt")
+    assert_equal(network, donor)
+
+
+def test_a_sparse_tensor_is_named(network: nn.Module, donor: nn.Module, tmp_path: Path) -> None:
+    torch.save(donor.state_dict() | {"c1.bias": torch.zeros(6).to_sparse()}, tmp_path / "w.pt")
+    with pytest.raises(ModelFileError, match=r"c1\.bias is no plain tensor"):
+        load_weights(network, tmp_path / "w.pt")

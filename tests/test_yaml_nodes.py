@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from zoo import yaml_nodes
-from zoo.errors import RecipeError, UsageError
+from zoo.errors import DiskError, RecipeError, UsageError
 
 
 @pytest.fixture
@@ -63,7 +63,7 @@ def test_a_date_stays_text(file: Any) -> None:
 
 
 def test_a_missing_file(tmp_path: Path) -> None:
-    with pytest.raises(RecipeError, match="Can't read"):
+    with pytest.raises(DiskError, match="Can't read"):
         yaml_nodes.read(tmp_path / "missing.yaml")
 
 

@@ -13,6 +13,7 @@ _HOMES = {
     "Architecture": "zoo.catalog",
     "ZooError": "zoo.errors",
     "build": "zoo.modelfile",
+    "describe": "zoo.description",
     "evaluate": "zoo.evaluation",
     "load": "zoo.modelfile",
     "load_recipe": "zoo.recipe",

@@ -65,6 +65,7 @@ CARDS: tuple[Architecture, ...] = (
             "S2 and S4 average without the paper's trainable coefficient and bias",
             "plain tanh; the paper scales it to 1.7159 tanh(2x/3)",
             "a linear output with softmax; the paper's is Euclidean RBF against fixed bitmaps",
+            "PyTorch's initial weights; the paper draws them uniformly from ±2.4 / fan-in",
         ),
     ),
     Architecture(

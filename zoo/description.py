@@ -1,9 +1,9 @@
 """What a model file says besides its tensors. Imports no torch."""
 
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from zoo import __version__, catalog, tensorfile
 from zoo.catalog import Architecture
@@ -52,6 +52,16 @@ class Description(BaseModel):
     metrics: dict[str, float | int | None] = {}
     versions: dict[str, str] = {}
 
+    @model_validator(mode="after")
+    def _preprocessing_feeds_the_network(self) -> Self:
+        prepared = self.preprocessing
+        if (prepared.channels, prepared.size) != (
+            self.arguments.in_channels,
+            self.arguments.input_size,
+        ):
+            raise ValueError("preprocessing makes other pictures than the network takes")
+        return self
+
     @property
     def input_shape(self) -> tuple[int, int, int]:
         """Channels, height, width of the network's input."""
@@ -59,13 +69,26 @@ class Description(BaseModel):
 
 
 def describe(
-    card: Architecture,
+    card: Architecture | str,
     num_classes: int | None = None,
     in_channels: int | None = None,
     input_size: tuple[int, int] | None = None,
     preprocess: Preprocess | None = None,
 ) -> Description:
-    """A fresh network's description; what is not given the recipe decides, then the card."""
+    """A fresh network's description; what is not given the recipe decides, then the card.
+
+    Args:
+        card: or its name, such as `lenet5`.
+        num_classes: length of the output.
+        in_channels: channels of the pictures.
+        input_size: height and width in pixels.
+        preprocess: a recipe's wishes.
+
+    Raises:
+        NotFoundError: no architecture has that name.
+        UsageError: mean or std have another number of channels than the network.
+    """
+    card = catalog.find(card) if isinstance(card, str) else card
     preprocess = preprocess or Preprocess()
     arguments = Arguments(
         num_classes=num_classes or card.num_classes,

@@ -2,6 +2,7 @@
 
 import os
 import platform
+import re
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, requires, version
 from pathlib import Path
@@ -98,10 +99,10 @@ def _dependencies() -> list[str]:
 def _extras() -> list[Extra]:
     extras: dict[str, dict[str, str | None]] = {}
     for requirement in _requirements():
-        marker = str(requirement.marker or "")
-        if "extra" not in marker or requirement.name == DISTRIBUTION:
+        extra = re.search(r"extra == ['\"](.+?)['\"]", str(requirement.marker or ""))
+        if extra is None or requirement.name == DISTRIBUTION:
             continue
-        name = marker.replace('"', "'").split("'")[1]
+        name = extra[1]
         if name not in _NOT_FEATURES:
             extras.setdefault(name, {})[requirement.name] = _version(requirement.name)
     return [Extra(name, packages) for name, packages in sorted(extras.items())]

@@ -21,6 +21,7 @@ Code below `zoo/cli` raises these and never prints; `zoo/cli/main.py` turns them
 """
 
 import difflib
+import errno
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field
 from enum import IntEnum
@@ -208,6 +209,8 @@ def is_out_of_memory(error: BaseException) -> bool:
         isinstance(error, MemoryError)
         or type(error).__name__ == "OutOfMemoryError"
         or "can't allocate memory" in str(error)
+        or "CUDA error: out of memory" in str(error)
+        or (isinstance(error, OSError) and error.errno == errno.ENOMEM)
     )
 
 

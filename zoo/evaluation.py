@@ -10,7 +10,8 @@ from torch import Tensor, nn
 
 from zoo import data, modelfile, recipe
 from zoo.data.loader import Batch, evaluation_batches
-from zoo.errors import DataError, UsageError
+from zoo.description import Training
+from zoo.errors import DataError, ModelFileError, RecipeError, UsageError
 from zoo.modelfile import Source
 from zoo.recipe import Recipe
 
@@ -83,12 +84,13 @@ def evaluate_network(
     Raises:
         DataError: there is no picture.
     """
-    was_training = network.training
+    modes = [(module, module.training) for module in network.modules()]
     network.eval()
     try:
         outputs = [(network(batch.images).float(), batch.targets) for batch in batches]
     finally:
-        network.train(was_training)
+        for module, training in modes:
+            module.training = training
     if not outputs:
         raise DataError("There is no picture to evaluate.")
     logits = torch.cat([logits for logits, _ in outputs]).cpu()  # (N, num_classes)
@@ -174,9 +176,20 @@ def recipe_of(
     if recipe_name is not None:
         return Path(recipe_name).stem, recipe.load_recipe(recipe_name, overrides)
     if training is not None:
-        content = recipe.from_json(training.content, str(source.path))
-        return training.recipe, recipe.override(content, overrides)
+        return training.recipe, recipe.override(trained_recipe(source, training), overrides)
     return source.card.recipe, recipe.load_recipe(source.card.recipe, overrides)
+
+
+def trained_recipe(source: Source, training: Training) -> Recipe:
+    """The recipe that a model file holds.
+
+    Raises:
+        ModelFileError: it is none of this version's.
+    """
+    try:
+        return recipe.from_json(training.content, str(source.path))
+    except RecipeError as error:
+        raise ModelFileError(f"{source.path} holds a recipe that is invalid: {error}") from error
 
 
 def split_notes(source: Source, chosen: Recipe) -> list[str]:
@@ -184,7 +197,7 @@ def split_notes(source: Source, chosen: Recipe) -> list[str]:
     training = source.description.training
     if training is None:
         return []
-    before = recipe.from_json(training.content, str(source.path)).dataset
+    before = trained_recipe(source, training).dataset
     if before == chosen.dataset or before.source != chosen.dataset.source:
         return []
     return [

@@ -1,6 +1,7 @@
 """Writing files so that a crash, a full disk or a second reader never meets half a file."""
 
 import os
+import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -31,11 +32,11 @@ def atomic_path(path: Path) -> Iterator[Path]:
         DiskError: the disk is full, or there is no permission.
     """
     path = Path(os.path.realpath(path))  # a link stays, its target is written
-    temporary = path.with_name(f".zoo-{os.getpid()}.tmp")  # short: names have 255 bytes at most
+    temporary = _unused_name(path)
     with disk_errors("write", path):
+        # O_EXCL with 0o666 lets the umask decide, which mkstemp's 0600 does not.
+        os.close(os.open(temporary, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666))
         try:
-            # O_EXCL with 0o666 lets the umask decide, which mkstemp's 0600 does not.
-            os.close(os.open(temporary, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666))
             mode = temporary.stat().st_mode
             yield temporary
             temporary.chmod(mode)  # safetensors makes the file anew, with 0600
@@ -76,7 +77,7 @@ def check_output_file(path: Path, *, force: bool) -> None:
         raise UsageError(f"The directory {path.parent} does not exist.")
     # Root passes os.access on a read-only disk's directories: only writing tells.
     with disk_errors("write", path):
-        probe = path.with_name(f".zoo-{os.getpid()}.probe")
+        probe = _unused_name(path)
         os.close(os.open(probe, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666))
         probe.unlink()
 
@@ -92,6 +93,11 @@ def check_is_run(path: Path) -> None:
             f"{path} holds no run.json, so --force does not remove it.",
             hint="Give --output a new name.",
         )
+
+
+def _unused_name(path: Path) -> Path:
+    """A name beside `path` that nobody has; short, for a name has 255 bytes at most."""
+    return path.with_name(f".zoo-{secrets.token_hex(8)}.tmp")
 
 
 def _fsync(path: Path) -> None:

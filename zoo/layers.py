@@ -18,7 +18,7 @@ from torch.nn.modules import activation as activations
 from torchinfo.layer_info import LayerInfo
 from torchinfo.torchinfo import clear_cached_forward_pass
 
-from zoo.errors import StructureError
+from zoo.errors import StructureError, is_out_of_memory
 
 _ACTIVATIONS = tuple(
     kind
@@ -49,6 +49,8 @@ class Layer:
     type: str
     module: nn.Module | None
     """None where the row holds a container's own tensors."""
+    path: str = ""
+    """Dotted path of the module, or of the container."""
     tensors: list[Tensor] = field(default_factory=list)
     """Parameters and batch-norm statistics that no earlier row holds."""
     activation: str | None = None
@@ -59,7 +61,16 @@ class Layer:
     """For one picture."""
 
 
-def ordered(network: nn.Module, input_shape: Shape) -> list[Layer]:
+@dataclass(frozen=True)
+class Sequence:
+    """A network's layers in the order they run."""
+
+    layers: list[Layer]
+    output_shapes: dict[str, Shape]
+    """Of every module that ran, containers included, by its path."""
+
+
+def ordered(network: nn.Module, input_shape: Shape) -> Sequence:
     """The layers of a network in the order they run.
 
     The pass uses a batch of two with only the top module's `training` set, so that auxiliary heads
@@ -86,20 +97,22 @@ def ordered(network: nn.Module, input_shape: Shape) -> list[Layer]:
                 rows[key].mult_adds += _mult_adds(info)
                 latest = rows[key]
         elif _is_activation(info.module) and latest is not None:
-            latest.activation = latest.activation or type(info.module).__name__.lower()
+            name = getattr(info.module, "activation_name", type(info.module).__name__.lower())
+            latest.activation = latest.activation or name
         elif _is_row(info.module):
             inside.update(id(child) for child in info.module.modules() if child is not info.module)
             rows[key] = latest = _layer(names[key], info)
         elif owned := [name for name, _ in info.module.named_parameters(recurse=False)]:
             prefix = f"{names[key]}." if names[key] else ""
             name = ", ".join(prefix + tensor for tensor in owned)
-            rows[key] = Layer(name, "Parameter", None)
+            rows[key] = Layer(name, "Parameter", None, names[key])
     for name, module in network.named_modules():
         unseen = id(module) not in rows and id(module) not in inside
         if unseen and _is_row(module) and not _is_activation(module):
-            rows[id(module)] = Layer(name, type_name(module), module)  # it never runs
+            rows[id(module)] = Layer(name, type_name(module), module, name)  # it never runs
     _assign_tensors(network, rows)
-    return list(rows.values())
+    shapes = {names[id(i.module)]: tuple(i.output_size[1:]) for i in infos if i.executed}
+    return Sequence(list(rows.values()), shapes)
 
 
 class _LayerTracer(fx.Tracer):
@@ -156,6 +169,7 @@ def _layer(name: str, info: LayerInfo) -> Layer:
         name=name,
         type=type_name(info.module),
         module=info.module,
+        path=name,
         input_shape=tuple(info.input_size[1:]) if info.executed else None,
         output_shape=tuple(info.output_size[1:]) if info.executed else None,
         mult_adds=_mult_adds(info) if info.executed else 0,
@@ -182,6 +196,8 @@ def _traverse(network: nn.Module, input_shape: Shape) -> list[LayerInfo]:
             network, input_data=[pictures], mode="eval", col_names=(), depth=100, verbose=0
         )
     except RuntimeError as error:
+        if is_out_of_memory(error.__cause__ or error):
+            raise
         reason = str(error.__cause__ or error).splitlines()[0]
         shape = "×".join(str(side) for side in input_shape)
         raise StructureError(f"A picture of {shape} can't pass this network: {reason}.") from error

@@ -153,7 +153,10 @@ def skeleton(description: Description) -> "nn.Module":
     Raises:
         StructureError: an edit does not fit.
     """
-    with _meta_parameters():
+    import torch
+
+    # Some layers draw before they register, and the caller's random numbers are the caller's.
+    with torch.random.fork_rng(devices=[]), _meta_parameters():
         return _construct(description)
 
 
@@ -216,6 +219,8 @@ def assign(network: "nn.Module", tensors: "Mapping[str, Tensor]", origin: str) -
     Raises:
         ModelFileError: a tensor is missing, surplus, or of another shape or type.
     """
+    from torch import equal as torch_equal
+
     wanted = network.state_dict()
     problems = []
     if missing := [name for name in wanted if name not in tensors]:
@@ -230,7 +235,14 @@ def assign(network: "nn.Module", tensors: "Mapping[str, Tensor]", origin: str) -
             )
     if problems:
         raise ModelFileError(f"{origin} does not fit the network: {'; '.join(sorted(problems))}.")
+    tied = _tied(network)
     network.load_state_dict(tensors, strict=True, assign=True)
+    for first, *others in tied:
+        for other in others:
+            if not torch_equal(network.get_parameter(first), network.get_parameter(other)):
+                raise ModelFileError(f"{origin}: {first} and {other} are one tensor, but differ.")
+            module, _, attribute = other.rpartition(".")
+            setattr(network.get_submodule(module), attribute, network.get_parameter(first))
 
 
 def save(path: Path, network: "nn.Module", description: Description) -> None:
@@ -290,6 +302,14 @@ def _meta_parameters() -> "Iterator[None]":
         yield
     finally:
         nn.Module.register_parameter = original  # type: ignore[method-assign]
+
+
+def _tied(network: "nn.Module") -> list[list[str]]:
+    """The names of each parameter that has several."""
+    names: dict[int, list[str]] = {}
+    for name, parameter in network.named_parameters(remove_duplicate=False):
+        names.setdefault(id(parameter), []).append(name)
+    return [group for group in names.values() if len(group) > 1]
 
 
 def _tensors(network: "nn.Module") -> "dict[str, Tensor]":

@@ -6,9 +6,9 @@ import re
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
 from zoo import shipped, yaml_nodes
 from zoo.errors import Detail, RecipeError, UsageError, did_you_mean
@@ -161,15 +161,21 @@ class Preprocessing(_Section):
 
     model_config = ConfigDict(strict=False)  # JSON has lists where these are tuples
 
-    channels: int
-    size: tuple[int, int]
+    channels: Annotated[int, Field(ge=1, le=4096)]
+    size: tuple[Side, Side]
     """Height and width of the network's input in pixels."""
-    content: tuple[int, int]
+    content: tuple[Side, Side]
     """Height and width that the picture is fitted into; black fills the rest."""
     mean: tuple[float, ...]
-    std: tuple[float, ...]
+    std: tuple[Annotated[float, Field(gt=0)], ...]
     interpolation: Literal["nearest", "bilinear", "bicubic"]
     fit: Literal["resize", "pad", "crop"]
+
+    @model_validator(mode="after")
+    def _a_value_for_each_channel(self) -> Self:
+        if {len(self.mean), len(self.std)} != {self.channels}:
+            raise ValueError("mean and std need a value for each channel")
+        return self
 
 
 def locate(name: str) -> Path:
@@ -232,6 +238,9 @@ def is_override(assignment: str) -> bool:
 
 def _validate(document: yaml_nodes.Document, overrides: Sequence[str], file: str) -> Recipe:
     sources: dict[tuple[str | int, ...], str] = {}
+    for section in SECTIONS:  # `train:` with nothing below is an empty section
+        if section in document.data and document.data[section] is None:
+            document.data[section] = {}
     for assignment in overrides:
         path, value = yaml_nodes.parse_assignment(assignment)
         if path in sources:
@@ -248,7 +257,9 @@ def _validate(document: yaml_nodes.Document, overrides: Sequence[str], file: str
         return Recipe.model_validate(document.data)
     except ValidationError as error:
         details = [_detail(document, problem, file, sources) for problem in error.errors()]
-    details = sorted(set(details), key=lambda detail: (detail.line or 0, detail.column or 0))
+    details = sorted(
+        dict.fromkeys(details), key=lambda detail: (detail.line or 0, detail.column or 0)
+    )
     raise RecipeError("\n".join(str(detail) for detail in details), _HINT, details=details)
 
 

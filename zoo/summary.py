@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from torch import Tensor, nn
 
 from zoo import layers
-from zoo.layers import Layer, Shape
+from zoo.layers import Layer, Sequence, Shape
 
 
 @dataclass(frozen=True)
@@ -75,7 +75,8 @@ def summarize(
     Raises:
         StructureError: a picture of that shape can't pass.
     """
-    found = layers.ordered(network, input_shape)
+    sequence = layers.ordered(network, input_shape)
+    found = sequence.layers
     parameters = list(network.parameters())
     statistics = _unique(
         tensor
@@ -87,7 +88,7 @@ def summarize(
     return Summary(
         model=name,
         input_shape=tuple(input_shape),
-        layers=tuple(_rows(found, network, depth)),
+        layers=tuple(_rows(sequence, network, depth)),
         total_params=_count([*parameters, *statistics]),
         trainable_params=_count([p for p in parameters if p.requires_grad]),
         torch_params=_count(parameters),
@@ -104,19 +105,25 @@ def _count(tensors: Iterable[Tensor]) -> int:
     return sum(tensor.numel() for tensor in tensors)
 
 
-def _rows(found: list[Layer], network: nn.Module, depth: int | None) -> list[LayerSummary]:
+def _rows(sequence: Sequence, network: nn.Module, depth: int | None) -> list[LayerSummary]:
     if depth is None:
-        return [_row(layer) for layer in found]
+        return [_row(layer) for layer in sequence.layers]
     groups: dict[str, list[Layer]] = {}
-    for layer in found:
-        groups.setdefault(".".join(layer.name.split(".")[:depth]), []).append(layer)
+    for layer in sequence.layers:
+        # The top module's own tensors stay a row.
+        path = ".".join(layer.path.split(".")[:depth]) or layer.name
+        groups.setdefault(path, []).append(layer)
     return [
-        _row(group[0]) if group[0].name == name else _group(name, group, network)
-        for name, group in groups.items()
+        _row(group[0])
+        if len(group) == 1 and group[0].path in (path, "")
+        else _group(path, group, network, sequence.output_shapes.get(path))
+        for path, group in groups.items()
     ]
 
 
-def _group(name: str, group: list[Layer], network: nn.Module) -> LayerSummary:
+def _group(
+    name: str, group: list[Layer], network: nn.Module, output_shape: Shape | None
+) -> LayerSummary:
     rows = [_row(layer) for layer in group]
     ran = [row for row in rows if row.output_shape is not None]
     return LayerSummary(
@@ -124,7 +131,7 @@ def _group(name: str, group: list[Layer], network: nn.Module) -> LayerSummary:
         type=type(network.get_submodule(name)).__name__,
         activation=None,
         input_shape=ran[0].input_shape if ran else None,
-        output_shape=ran[-1].output_shape if ran else None,
+        output_shape=output_shape,
         kernel_size=None,
         stride=None,
         padding=None,

@@ -116,7 +116,8 @@ def read_tensors(path: Path) -> "dict[str, Tensor]":
     try:
         with disk_errors("read", path):
             if str(path).isprintable():
-                return load_file(path)
+                # Copied: what safetensors returns is the file itself, mapped into memory.
+                return {name: tensor.clone() for name, tensor in load_file(path).items()}
             return load(path.read_bytes())  # load_file refuses a name that is not UTF-8
     except SafetensorError as error:
         raise ModelFileError(f"{path} is no safetensors file: {error}.") from error

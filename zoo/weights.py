@@ -44,10 +44,16 @@ def load_weights(network: nn.Module, path: Path) -> Description | None:
             description = read_description(path)
         tensors = tensorfile.read_tensors(path)
     wanted = network.state_dict()
+    for name, tensor in tensors.items():
+        if tensor.layout is not torch.strided or tensor.is_meta or tensor.is_quantized:
+            raise ModelFileError(f"{path}: {name} is no plain tensor ({tensor.layout}).")
+    # Batch norms saved before PyTorch 0.4.1 lack their counter, which only momentum=None reads.
+    counters = {name: wanted[name] for name in wanted if name.endswith("num_batches_tracked")}
+    tensors = {**counters, **tensors}
     converted = {
-        name: tensor.to(wanted[name].dtype)
+        name: tensor.to(wanted[name].dtype).contiguous()
         if name in wanted and tensor.is_floating_point() and wanted[name].is_floating_point()
-        else tensor
+        else tensor.contiguous()
         for name, tensor in tensors.items()
     }
     modelfile.assign(network, converted, str(path))
@@ -72,4 +78,4 @@ def _state_dict(path: Path) -> dict[str, Tensor]:
     ):
         raise ModelFileError(f"{path} holds no state dict: names and their tensors.")
     # DataParallel's prefix
-    return {name.removeprefix("module."): tensor.contiguous() for name, tensor in content.items()}
+    return {name.removeprefix("module."): tensor for name, tensor in content.items()}

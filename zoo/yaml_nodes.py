@@ -13,6 +13,7 @@ from ruamel.yaml.error import MarkedYAMLError, YAMLError
 from ruamel.yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 
 from zoo.errors import Detail, RecipeError, UsageError
+from zoo.files import disk_errors
 
 MAX_BYTES = 1_000_000
 MAX_DEPTH = 20
@@ -51,13 +52,11 @@ def read(path: Path) -> Document:
     """The one mapping in a YAML file.
 
     Raises:
-        RecipeError: the file can't be read, is no YAML mapping, or uses what is refused.
+        RecipeError: the file is no YAML mapping, or uses what is refused.
+        DiskError: it can't be read.
     """
-    try:
-        with path.open("rb") as file:
-            raw = file.read(MAX_BYTES + 1)
-    except OSError as error:
-        raise RecipeError(f"Can't read {path}: {error.strerror}.") from error
+    with disk_errors("read", path), path.open("rb") as file:
+        raw = file.read(MAX_BYTES + 1)
     if len(raw) > MAX_BYTES:
         raise RecipeError(f"{path} is larger than {MAX_BYTES:,} bytes, so it is no recipe.")
     try:

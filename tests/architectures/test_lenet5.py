@@ -14,7 +14,7 @@ def test_the_lectures_table() -> None:
             getattr(layer.module, "kernel_size", None),
             layer.activation,
         )
-        for layer in layers.ordered(LeNet5(), (1, 32, 32))
+        for layer in layers.ordered(LeNet5(), (1, 32, 32)).layers
     ]
     assert found == [
         ("c1", "Conv2d", (6, 28, 28), (5, 5), "tanh"),

@@ -61,7 +61,7 @@ def test_show_an_architecture(zoo: Zoo) -> None:
     card = catalog.find("lenet5-1998")
     for part in (card.paper, "60,000", *card.departures, "zoo train lenet5-1998"):
         assert part in text
-    assert zoo("show", "lenet5", "--json").json["architecture"]["recipe"] == "digits"
+    assert zoo("show", "lenet5", "--json").json["card"]["recipe"] == "digits"
 
 
 def test_show_a_file(zoo: Zoo, trained: Path, tmp_path: Path) -> None:

@@ -236,3 +236,25 @@ def test_no_color_and_dumb_terminals(monkeypatch: pytest.MonkeyPatch) -> None:
     assert (Output().animated, Output().colored) == (True, False)
     monkeypatch.setenv("TERM", "dumb")
     assert not Output().animated
+
+
+@pytest.mark.parametrize("width", [80, 200])
+def test_a_narrow_terminal_loses_no_name_and_no_number(width: int, zoo: Zoo) -> None:
+    from zoo.cli.list import COLUMNS as LIST
+    from zoo.cli.output import Table
+    from zoo.cli.summary import COLUMNS as SUMMARY
+
+    for columns, rows in (
+        (SUMMARY, zoo("summary", "keras-mnist-cnn", "--json").json["layers"]),
+        (LIST, zoo("list", "--json").json["architectures"]),
+    ):
+        text = Table(columns, rows).to_text(width)
+        assert max(len(line) for line in text.splitlines()) <= width
+        for row in rows:
+            assert f"{row['name']} " in text
+            assert f"{row['params']:,}" in text
+        assert "…" not in text
+
+
+def test_the_shared_flags_work_before_a_groups_command(zoo: Zoo) -> None:
+    assert zoo("recipes", "--json", "list").json["ok"]

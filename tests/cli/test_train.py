@@ -116,6 +116,16 @@ def test_divergence_is_exit_8_and_keeps_the_last_finite_model(zoo: Zoo, tmp_path
     assert all(parameter.isfinite().all() for parameter in kept.parameters())
 
 
+def test_a_last_step_that_ruins_the_weights_is_divergence_too(zoo: Zoo, tmp_path: Path) -> None:
+    flags = ("--set", "train.optimizer=sgd", "--lr", "1e38", "--max-steps", 1)
+    run = tmp_path / "run"
+    ended = zoo("train", "keras-mnist-cnn", *flags, "--set", "dataset.validation=0", "-o", run)
+    assert ended.code == 8
+    assert "a weight is NaN or infinite in epoch 1, step 1" in ended.stderr
+    kept = modelfile.load(run / "last.safetensors")
+    assert all(parameter.isfinite().all() for parameter in kept.parameters())
+
+
 @pytest.mark.parametrize(
     ("arguments", "code", "message"),
     [

@@ -46,6 +46,9 @@ def test_duplicates_share_a_split(digits: Pictures) -> None:
     twice = digits.at([*range(len(digits)), *range(len(digits))])
     assigned = draw(twice, Dataset()).assigned
     assert assigned[: len(digits)] == assigned[len(digits) :]
+    mislabelled = replace(twice, targets=torch.cat([digits.targets, (digits.targets + 1) % 10]))
+    assigned = draw(mislabelled, Dataset()).assigned
+    assert assigned[: len(digits)] == assigned[len(digits) :]
 
 
 def test_no_share_is_an_empty_split(digits: Pictures) -> None:

@@ -96,7 +96,7 @@ def resnet(layer: str, field: str, value: Any) -> nn.Module:
 
 def test_a_branch_that_reads_the_same_tensor_is_named() -> None:
     with pytest.raises(
-        StructureError, match=r"add joins .* layer1\.0\.bn2 gives 64×.*maxpool gives 32×"
+        StructureError, match=r"add can't take .*layer1\.0\.bn2 gives 64×.*maxpool gives 32×"
     ):
         resnet("conv1", "out_channels", 32)
 

@@ -48,12 +48,14 @@ def class_codes(num_classes: int) -> Tensor:
 
 
 def _draw(parameter: Tensor, fan_in: int) -> None:
-    """Uniform in ±2.4 / fan-in, as section II.B says."""
+    """Uniform in ±2.4 / fan-in, as appendix A says."""
     nn.init.uniform_(parameter, -2.4 / fan_in, 2.4 / fan_in)
 
 
 class ScaledTanh(nn.Tanh):
     """1.7159 tanh(2x/3), so that ±1 is mapped to itself (equation 6 and appendix A)."""
+
+    activation_name = "scaled tanh"
 
     def forward(self, x: Tensor) -> Tensor:
         """Elementwise; the shape stays."""

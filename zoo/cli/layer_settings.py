@@ -1,14 +1,12 @@
 """`--set` where it speaks of layers: `c1.out_channels=12`."""
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, get_args
 
 from zoo.errors import UsageError, did_you_mean
 
 if TYPE_CHECKING:
     from zoo.surgery import SetHyperparameter
-
-_FIELDS = ("out_channels", "kernel_size", "stride", "padding")
 
 
 def parse_settings(assignments: Sequence[str] | None) -> "list[SetHyperparameter]":
@@ -23,16 +21,17 @@ def parse_settings(assignments: Sequence[str] | None) -> "list[SetHyperparameter
     from zoo.recipe import is_override
     from zoo.surgery import SetHyperparameter
 
+    fields = get_args(SetHyperparameter.model_fields["field"].annotation)
     edits = []
     for assignment in assignments or ():
         if is_override(assignment):
             raise UsageError(f"--set {assignment}: this command takes no recipe.")
         path, value = yaml_nodes.parse_assignment(assignment)
         layer, field = ".".join(path[:-1]), path[-1]
-        if not layer or field not in _FIELDS:
+        if not layer or field not in fields:
             raise UsageError(
                 f"--set {assignment}: expected LAYER.FIELD=VALUE with FIELD one of "
-                f"{', '.join(_FIELDS)}. {did_you_mean(field, _FIELDS)}".rstrip()
+                f"{', '.join(fields)}. {did_you_mean(field, fields)}".rstrip()
             )
         try:
             edits.append(

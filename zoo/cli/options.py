@@ -69,7 +69,12 @@ Settings = Annotated[
 ]
 Seed = Annotated[
     int | None,
-    typer.Option(min=0, max=2**63 - 1, metavar="N", help="Draws every random number."),
+    typer.Option(
+        min=0,
+        max=2**63 - 1,
+        metavar="N",
+        help="Draws first weights, order, augmentation and dropout; not the split.",
+    ),
 ]
 Device = Annotated[
     str, typer.Option(metavar="NAME", help="auto, cpu, cuda, cuda:1 or mps; auto is the fastest.")

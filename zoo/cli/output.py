@@ -10,9 +10,12 @@ import shutil
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from zoo.errors import ZooError
+
+if TYPE_CHECKING:
+    from rich.console import JustifyMethod
 
 SCHEMA = 1
 
@@ -68,8 +71,11 @@ class Table:
         from rich.text import Text
 
         table = RichTable(box=SIMPLE_HEAD, show_edge=False, pad_edge=False, header_style="")
-        for column in self.columns:
-            table.add_column(column.title, justify="right" if column.right else "left")
+        for index, column in enumerate(self.columns):
+            # Names and numbers stay whole; other texts fold where the terminal is narrow.
+            whole = index == 0 or column.right
+            justify: JustifyMethod = "right" if column.right else "left"
+            table.add_column(column.title, justify=justify, no_wrap=whole, overflow="fold")
         for cells in self._cells():
             table.add_row(*(Text(cell) for cell in cells))
         console = Console(file=io.StringIO(), width=width or 10_000, no_color=True)

@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from zoo.cli.app import app, command
+from zoo.cli.app import Debug, Json, Quiet, app, command, configure
 from zoo.cli.output import Column, Result, Table
 from zoo.errors import RecipeError
 
@@ -16,6 +16,12 @@ recipes = typer.Typer(
     context_settings={"help_option_names": ["--help", "-h"]},
 )
 app.add_typer(recipes, name="recipes")
+
+
+@recipes.callback()
+def _group(json: Json = False, quiet: Quiet = False, debug: Debug = False) -> None:
+    configure({"json": json, "quiet": quiet, "debug": debug})
+
 
 COLUMNS = (
     Column("name", "Name"),

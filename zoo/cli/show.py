@@ -21,7 +21,7 @@ def show(model: ModelArg) -> Result:
     """Show an architecture's card, or a model file's edits, classes and origin."""
     card = catalog.lookup(model)
     if card is not None:
-        return Result({"architecture": _card_json(card)}, _card_text(card))
+        return Result({"card": _card_json(card)}, _card_text(card))
 
     from zoo import modelfile
 
@@ -48,7 +48,7 @@ def _card_text(card: Architecture) -> str:
             ("recipe", card.recipe),
         ),
         "",
-        "departures from the paper:",
+        "departures from the paper:" if card.departures else "no departures from the paper",
         *(f"  - {departure}" for departure in card.departures),
         "",
         "next:",

@@ -39,26 +39,25 @@ def draw(pictures: Pictures, dataset: Dataset) -> Split:
     """A stratified split: each class gives its shares to test and validation.
 
     A picture's place in the draw is a hash of the seed and its pixels. So duplicates share a
-    split, and neither the order of the files nor the random generator's version matters.
+    split, whatever their labels, and neither the order of the files nor the version of a random
+    generator matters.
 
     Raises:
         DataError: fewer than two training pictures would be left.
     """
     hashes = [hashlib.sha256(image.numpy().tobytes()).hexdigest() for image in pictures.images]
-    assigned = ["train"] * len(pictures)
+    placed: dict[str, str] = {}
     for label in range(len(pictures.classes)):
         members = (pictures.targets == label).nonzero().flatten().tolist()
         members.sort(key=lambda index: (_rank(dataset.seed, hashes[index]), index))
         test = round(len(members) * dataset.test)
         validation = round((len(members) - test) * dataset.validation)
         for position, index in enumerate(members):
-            twin = position > 0 and hashes[index] == hashes[members[position - 1]]
-            if twin:
-                assigned[index] = assigned[members[position - 1]]
-            elif position < test:
-                assigned[index] = "test"
-            elif position < test + validation:
-                assigned[index] = "validation"
+            name = "train"
+            if position < test + validation:
+                name = "test" if position < test else "validation"
+            placed.setdefault(hashes[index], name)  # a duplicate is there already
+    assigned = [placed[digest] for digest in hashes]
     if assigned.count("train") < 2:  # batch norm can't train on one
         raise DataError(
             f"Fewer than two training pictures are left: test takes {dataset.test} and "

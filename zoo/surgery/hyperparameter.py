@@ -1,5 +1,6 @@
 """The edit `set`: one of the four hyperparameters of a convolution, and what follows adapts."""
 
+from collections.abc import Callable
 from typing import Annotated, Any, Literal
 
 import torch
@@ -142,9 +143,16 @@ class _Fitting(fx.Interpreter):
 
     def call_function(self, target: Any, args: Any, kwargs: Any) -> Any:
         """Runs an add, a concatenation and the like."""
+        return self._joined(super().call_function, target, args, kwargs)
+
+    def call_method(self, target: Any, args: Any, kwargs: Any) -> Any:
+        """Runs a reshape and the like."""
+        return self._joined(super().call_method, target, args, kwargs)
+
+    def _joined(self, call: Callable[..., Any], target: Any, args: Any, kwargs: Any) -> Any:
         try:
-            return super().call_function(target, args, kwargs)
-        except RuntimeError as error:
+            return call(target, args, kwargs)
+        except (RuntimeError, ValueError, IndexError, TypeError) as error:
             assert self.node is not None
             inputs = [
                 f"{_layer_of(node)} gives {_text(self.env[node])}"
@@ -153,7 +161,7 @@ class _Fitting(fx.Interpreter):
             ]
             raise StructureError(
                 f"{self.cause} does not fit: "
-                f"{getattr(target, '__name__', target)} joins what differs: {', '.join(inputs)}."
+                f"{getattr(target, '__name__', target)} can't take {', '.join(inputs)}."
             ) from error
 
     def _adapted(self, name: str, module: nn.Module, x: Tensor) -> nn.Module:

@@ -51,7 +51,9 @@ class _Progress:
     @classmethod
     def start(cls, device: torch.device) -> "_Progress":
         return cls(
-            torch.zeros((), device=device, dtype=torch.float64 if device.type == "cpu" else None),
+            torch.zeros(
+                (), device=device, dtype=torch.float32 if device.type == "mps" else torch.float64
+            ),
             torch.zeros((), device=device, dtype=torch.int64),
             torch.full((), -1, device=device, dtype=torch.int64),
         )
@@ -97,7 +99,7 @@ def train(
     for epoch in range(1, config.epochs + 1):
         network.train()
         progress, started = _Progress.start(device), time.perf_counter()
-        rate = config.lr
+        rate, step = config.lr, 0
         for step, batch in enumerate(batches.epoch(epoch)):
             before_step(step)
             rate = learning_rate(config, done, steps)
@@ -115,7 +117,8 @@ def train(
         seconds = time.perf_counter() - started
         figures = validate()
         if figures is not None and not _is_finite(figures.loss):
-            raise _diverged("the validation loss", epoch, len(batches), rate)
+            raise _diverged("the validation loss", epoch, step + 1, rate)
+        _check_weights(network, epoch, step + 1, rate)
         yield Epoch(
             epoch=epoch,
             seconds=seconds,
@@ -157,6 +160,13 @@ def _step(
 def _check(progress: _Progress, epoch: int, rate: float) -> None:
     if (bad := int(progress.bad_step)) >= 0:
         raise _diverged("the loss", epoch, bad + 1, rate)
+
+
+def _check_weights(network: nn.Module, epoch: int, step: int, rate: float) -> None:
+    """The loss is taken before the step: after the last one only the weights can tell."""
+    tensors = [t for t in network.state_dict().values() if t.is_floating_point()]
+    if tensors and not bool(torch.stack([t.isfinite().all() for t in tensors]).all()):
+        raise _diverged("a weight", epoch, step, rate)
 
 
 def _diverged(what: str, epoch: int, step: int, rate: float) -> DivergedError:

@@ -125,8 +125,6 @@ class Run:
         """Repeats in `run.json` how the block failed, and adds the run to a ZooError's results."""
         try:
             yield
-        except GeneratorExit:
-            raise
         except BaseException as error:
             code, status = ExitCode.BUG, "failed"
             if self._replaced is not None:
@@ -138,7 +136,7 @@ class Run:
                 code = error.code
             elif isinstance(error, SigtermInterrupt):
                 code = ExitCode.TERMINATED
-            elif isinstance(error, KeyboardInterrupt):
+            elif isinstance(error, KeyboardInterrupt | GeneratorExit):  # or nobody asks for more
                 code = ExitCode.INTERRUPTED
             if code is ExitCode.DIVERGED:
                 status = "diverged"
@@ -156,7 +154,7 @@ class Run:
 
     def _write_status(self, status: str, **results: Any) -> None:
         document = {**self._settings, "exit_code": None, **results, "status": status}
-        write_text(self.path / "run.json", json.dumps(document, indent=2) + "\n")
+        write_text(self.path / "run.json", json.dumps(document, indent=2, allow_nan=False) + "\n")
 
     def _event(self, event: str, **content: Any) -> None:
         line = json.dumps({"time": round(time.time(), 3), "event": event, **content})

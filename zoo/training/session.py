@@ -1,5 +1,6 @@
 """A prepared training: its epochs, its run directory, its outcome."""
 
+import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -13,7 +14,7 @@ from zoo import evaluation, modelfile
 from zoo.data import Data
 from zoo.data.loader import TrainingBatches, evaluation_batches
 from zoo.description import Description
-from zoo.errors import ExitCode
+from zoo.errors import DivergedError, ExitCode
 from zoo.evaluation import Figures
 from zoo.recipe import Recipe
 from zoo.training.engine import Epoch, train
@@ -111,17 +112,21 @@ class Session:
             ):
                 self._record(epoch)
                 yield epoch
+            check_stopped()  # a signal in the last step or the last validation
 
     def outcome(self) -> Outcome:
         """Tests the best weights and closes the run.
 
         Raises:
+            DivergedError: the test loss is NaN or infinite.
             DiskError: the disk is full.
         """
         assert self._best is not None
         with self.run.recorded_failure():
             network = modelfile.load(self.run.best).to(self.device)
             test = self._figures(network, "test")
+            if test is not None and not math.isfinite(test.loss):
+                raise DivergedError(f"The best weights' test loss is {test.loss}.")
             images = sum(epoch.images_per_second * epoch.seconds for epoch in self._done)
             seconds = sum(epoch.seconds for epoch in self._done)
             outcome = Outcome(
