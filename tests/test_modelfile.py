@@ -105,7 +105,7 @@ def test_the_document_holds_no_time_and_no_path(lenet5: Path) -> None:
     assert str(lenet5.parent) not in text
     assert set(json.loads(text)) == {
         "architecture", "arguments", "classes", "digest", "edits", "format", "metrics",
-        "preprocessing", "training", "versions",
+        "origin", "preprocessing", "training", "versions",
     }  # fmt: skip
 
 
@@ -136,7 +136,10 @@ def rewrite(path: Path, **changes: Any) -> None:
         ({"arguments": {"num_classes": -1}}, "is no model file"),
         ({"arguments": 3}, "is no model file"),
         (
-            {"arguments": {"num_classes": 10, "in_channels": 1, "input_size": [3, 3]}},
+            {
+                "arguments": {"num_classes": 10, "in_channels": 1, "input_size": [3, 3]},
+                "preprocessing": PREPROCESSING | {"size": [3, 3]},
+            },
             "describes a network that can't be",
         ),
         (

@@ -37,7 +37,9 @@ def test_a_pickled_state_dict(
 ) -> None:
     state = donor.state_dict()
     torch.save({wrapper: state, "epoch": 3} if wrapper else state, tmp_path / "w.pth")
-    assert load_weights(network, tmp_path / "w.pth") is None
+    loaded = load_weights(network, tmp_path / "w.pth")
+    assert loaded.origin.startswith("a state dict, SHA-256 ")
+    assert loaded.description is None
     assert_equal(network, donor)
 
 
@@ -66,7 +68,7 @@ def test_plain_safetensors_in_half_precision(
 
 def test_a_model_file_says_what_it_is(network: nn.Module, donor: nn.Module, tmp_path: Path) -> None:
     modelfile.save(tmp_path / "m", donor, LENET5)
-    found = load_weights(network, tmp_path / "m")
+    found = load_weights(network, tmp_path / "m").description
     assert found is not None
     assert found.architecture == "lenet5"
     assert_equal(network, donor)

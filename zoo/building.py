@@ -63,23 +63,31 @@ def build_file(
     before = summarize(modelfile.outline(source.description), shape, name=source.name)
     after = summarize(network, shape, name=source.name)  # also shows that a picture can pass
     if weights is not None:
-        donor = load_weights(network, weights)
-        if donor is not None:
-            description = _inheriting(description, donor)
-            notes.append(f"classes, preprocessing and recipe come from {weights}")
+        loaded = load_weights(network, weights)
+        description = description.model_copy(update={"origin": loaded.origin})
+        if loaded.description is not None:
+            description, inherited = _inheriting(description, loaded.description)
+            notes += inherited
     elif source.path is None:
         notes.append("the weights are random: nothing is trained yet")
     modelfile.save(output, network, description)
     return Built(output, description, before, after, tuple(notes))
 
 
-def _inheriting(description: Description, donor: Description) -> Description:
-    """What a model file knows besides its tensors goes along with them."""
+def _inheriting(description: Description, donor: Description) -> tuple[Description, list[str]]:
+    """What a model file knows besides its tensors goes along with them; and notes that say so."""
     known: dict[str, object] = {
         "classes": donor.classes,
         "training": donor.training,
         "metrics": donor.metrics,
     }
+    notes = []
     if donor.arguments == description.arguments:
         known["preprocessing"] = donor.preprocessing
-    return description.model_copy(update=known)
+        notes.append("classes, preprocessing and recipe come with the weights")
+    else:
+        notes.append("classes and recipe come with the weights; preprocessing is the network's own")
+    if (donor.architecture, donor.edits) != (description.architecture, description.edits):
+        notes.append("the weights were made by a network of another structure")
+        known["metrics"] = {}
+    return description.model_copy(update=known), notes

@@ -44,6 +44,8 @@ class Description(BaseModel):
     format: int = FORMAT_VERSION
     architecture: str
     arguments: Arguments
+    origin: str = "random weights"
+    """Where the first weights came from."""
     edits: tuple[dict[str, Any], ...] = ()
     classes: tuple[str, ...] = ()
     """Class names in the order of the logits; empty where nothing was trained."""
@@ -166,7 +168,9 @@ def read_description(path: Path, *, verified: bool = True) -> Description:
     except ValidationError as error:
         problem = error.errors()[0]
         place = ".".join(str(part) for part in problem["loc"])
-        raise ModelFileError(f"{path} is no model file: {place}: {problem['msg']}.") from error
+        reason = problem["msg"].removeprefix("Value error, ")
+        where = f"{place}: " if place else ""
+        raise ModelFileError(f"{path} is no model file: {where}{reason}.") from error
     if catalog.lookup(description.architecture) is None:
         raise ModelFileError(
             f"{path} holds a {description.architecture}, which this zoo {__version__} lacks."

@@ -1,6 +1,8 @@
 """Weights from elsewhere: a model file, plain safetensors, or a pickled state dict."""
 
+import hashlib
 import warnings
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -16,13 +18,20 @@ from zoo.files import disk_errors
 _WRAPPERS = ("state_dict", "model_state_dict", "model")
 
 
-def load_weights(network: nn.Module, path: Path) -> Description | None:
+@dataclass(frozen=True)
+class Loaded:
+    """What was put into a network."""
+
+    origin: str
+    """Kind and SHA-256 of the file; no path, so that equal models are equal bytes."""
+    description: Description | None
+    """What the file says of itself, if it is a model file."""
+
+
+def load_weights(network: nn.Module, path: Path) -> Loaded:
     """Loads a file's tensors into a network, whatever the file is called.
 
     Half-precision and double tensors are converted to the network's own type.
-
-    Returns:
-        What the file says of itself, if it is a model file.
 
     Raises:
         UsageError: there is no such file.
@@ -35,14 +44,16 @@ def load_weights(network: nn.Module, path: Path) -> Description | None:
         raise UsageError(f"There is no weights file {path}.")
     with disk_errors("read", path), path.open("rb") as file:
         is_pickle = file.read(4).startswith((b"PK\x03\x04", b"\x80"))
-    description = None
+    description, kind = None, "a state dict"
     if is_pickle:
         tensors = _state_dict(path)
     else:
-        header = tensorfile.read_header(path)
-        if header.document is not None:
-            description = read_description(path)
+        kind = "plain safetensors"
+        if tensorfile.read_header(path).document is not None:
+            description, kind = read_description(path), "a model file"
         tensors = tensorfile.read_tensors(path)
+    with disk_errors("read", path), path.open("rb") as file:
+        digest = hashlib.file_digest(file, "sha256").hexdigest()
     wanted = network.state_dict()
     for name, tensor in tensors.items():
         if tensor.layout is not torch.strided or tensor.is_meta or tensor.is_quantized:
@@ -57,7 +68,7 @@ def load_weights(network: nn.Module, path: Path) -> Description | None:
         for name, tensor in tensors.items()
     }
     modelfile.assign(network, converted, str(path))
-    return description
+    return Loaded(f"{kind}, SHA-256 {digest}", description)
 
 
 def _state_dict(path: Path) -> dict[str, Tensor]:

@@ -117,13 +117,17 @@ def test_divergence_is_exit_8_and_keeps_the_last_finite_model(zoo: Zoo, tmp_path
 
 
 def test_a_last_step_that_ruins_the_weights_is_divergence_too(zoo: Zoo, tmp_path: Path) -> None:
-    flags = ("--set", "train.optimizer=sgd", "--lr", "1e38", "--max-steps", 1)
+    flags = ("--set", "train.optimizer=sgd", "--max-steps", 1, "--set", "dataset.validation=0")
     run = tmp_path / "run"
-    ended = zoo("train", "keras-mnist-cnn", *flags, "--set", "dataset.validation=0", "-o", run)
+    ended = zoo("train", "lenet5-1998", "--lr", "3e38", *flags, "-o", run)
     assert ended.code == 8
     assert "a weight is NaN or infinite in epoch 1, step 1" in ended.stderr
     kept = modelfile.load(run / "last.safetensors")
     assert all(parameter.isfinite().all() for parameter in kept.parameters())
+    # Weights that are huge but finite make a test loss that is not.
+    ended = zoo("train", "keras-mnist-cnn", "--lr", "1e38", *flags, "-o", tmp_path / "huge")
+    assert ended.code == 8
+    assert "test loss is nan" in ended.stderr
 
 
 @pytest.mark.parametrize(

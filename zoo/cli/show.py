@@ -80,6 +80,7 @@ def _file_text(source: "Source") -> str:
             ("preprocessing", _preprocessing_text(description)),
             ("recipe", description.training.recipe if description.training else "none"),
             ("metrics", _metrics_text(description)),
+            ("origin", description.origin),
             ("written by", ", ".join(f"{k} {v}" for k, v in description.versions.items())),
         ),
         "",
