@@ -22,7 +22,8 @@ MAY_IMPORT = {
     "recipe": {"yaml_nodes", "shipped"},
     "architectures": set(),
     "devices": set(),
-    "data": {"recipe"},
+    "places": set(),
+    "data": {"places", "recipe"},
     "layers": set(),
     "surgery": {"layers"},
     "summary": {"layers"},
@@ -35,7 +36,7 @@ MAY_IMPORT = {
     "training": {
         "data", "recipe", "layers", "description", "modelfile", "evaluation", "devices",
     },
-    "doctor": {"devices", "shipped"},
+    "doctor": {"devices", "places", "shipped"},
     "__main__": {"cli"},
 }  # fmt: skip
 

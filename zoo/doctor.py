@@ -9,9 +9,9 @@ from pathlib import Path
 
 import torch
 from packaging.requirements import Requirement
-from platformdirs import user_cache_path
 
 from zoo import __version__, devices
+from zoo.places import cache_directory
 from zoo.shipped import recipes_directory
 
 DISTRIBUTION = "cnn-zoo"
@@ -64,11 +64,6 @@ def examine() -> Checkup:
         },
         extras=_extras(),
     )
-
-
-def cache_directory() -> Path:
-    """Where downloads go: `ZOO_CACHE`, else the platform's cache directory."""
-    return Path(os.environ.get("ZOO_CACHE") or user_cache_path("zoo"))
 
 
 def _arithmetic() -> dict[str, bool]:

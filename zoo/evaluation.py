@@ -128,6 +128,7 @@ def evaluate(
     *,
     recipe_name: str | None = None,
     overrides: tuple[str, ...] = (),
+    data_directory: Path | None = None,
     split: str = "test",
     device: str = "cpu",
 ) -> Evaluation:
@@ -137,6 +138,7 @@ def evaluate(
         model: a path; a bare architecture is refused, for nothing in it is trained.
         recipe_name: instead of the recipe that the model file holds.
         overrides: `SECTION.KEY=VALUE` for the recipe.
+        data_directory: `--data`, the first place to look for the pictures.
         split: train, validation or test.
         device: such as `cpu` or `cuda:0`.
 
@@ -151,8 +153,8 @@ def evaluate(
             hint=f"zoo train {source.name}",
         )
     name, chosen = recipe_of(source, recipe_name, overrides)
-    opened = data.open_data(chosen.dataset, source.description.preprocessing)
-    pictures = opened.part(split)
+    opened = data.open_data(chosen.dataset, source.description.preprocessing, given=data_directory)
+    pictures = opened.parts[split]
     if not len(pictures):
         raise UsageError(f"The recipe {name} has no {split} pictures.")
     check_classes(source, pictures.classes, name)

@@ -65,12 +65,15 @@ class _Section(BaseModel):
 class Dataset(_Section):
     """Which pictures, and how they are split."""
 
-    source: Literal["digits"] = "digits"
+    source: Literal["digits", "mnist", "fashion-mnist", "kmnist"] = "digits"
     """Where the pictures come from."""
+    root: str | None = None
+    """Directory that holds the set, searched after --data; left out, the usual places are."""
     validation: Share = 0.1
     """Share of the training pictures, per class, that measures each epoch."""
-    test: Share = 0.2
-    """Share of all pictures, per class, that only the final evaluation sees."""
+    test: Share | None = None
+    """Share of all pictures, per class, that only the final evaluation sees. Left out, it is the
+    source's own test split, or 0.2 where it has none."""
     seed: int = Field(default=0, ge=0, le=2**63 - 1)
     """Draws the split. It is not --seed, so that runs of several seeds share their test pictures,
     and a model trained further has never seen its own."""

@@ -9,63 +9,68 @@ import torch
 
 from zoo.data import naive_top1, sources
 from zoo.data.sources import Pictures
-from zoo.data.split import draw
+from zoo.data.split import Split, draw
 from zoo.errors import DataError
 from zoo.recipe import Dataset
 
 
 @pytest.fixture(scope="module")
 def digits() -> Pictures:
-    return sources.read(Dataset())
+    return sources.read(Dataset()).train
 
 
-def shares(pictures: Pictures, dataset: Dataset, name: str) -> torch.Tensor:
-    chosen = pictures.at(draw(pictures, dataset).indices(name)).targets
+def drawn(
+    pictures: Pictures, *, validation: float = 0.1, test: float = 0.2, seed: int = 0
+) -> Split:
+    return draw(pictures, validation=validation, test=test, seed=seed)
+
+
+def shares(pictures: Pictures, name: str) -> torch.Tensor:
+    chosen = pictures.at(drawn(pictures).indices(name)).targets
     return torch.bincount(chosen, minlength=10) / torch.bincount(pictures.targets)
 
 
 def test_every_class_gives_its_share(digits: Pictures) -> None:
-    dataset = Dataset(validation=0.1, test=0.2)
-    assert (shares(digits, dataset, "test") - 0.2).abs().max() < 0.005
-    assert (shares(digits, dataset, "validation") - 0.08).abs().max() < 0.005
-    split = draw(digits, dataset)
+    assert (shares(digits, "test") - 0.2).abs().max() < 0.005
+    assert (shares(digits, "validation") - 0.08).abs().max() < 0.005
+    split = drawn(digits)
     assert sum(len(split.indices(name)) for name in ("train", "validation", "test")) == 1797
 
 
 def test_the_seed_draws_the_split(digits: Pictures) -> None:
-    assert draw(digits, Dataset(seed=1)) == draw(digits, Dataset(seed=1))
-    assert draw(digits, Dataset(seed=1)) != draw(digits, Dataset(seed=2))
+    assert drawn(digits, seed=1) == drawn(digits, seed=1)
+    assert drawn(digits, seed=1) != drawn(digits, seed=2)
 
 
 def test_the_order_of_the_pictures_does_not_matter(digits: Pictures) -> None:
     backwards = digits.at(range(len(digits) - 1, -1, -1))
-    assert draw(backwards, Dataset()).assigned[::-1] == draw(digits, Dataset()).assigned
+    assert drawn(backwards).assigned[::-1] == drawn(digits).assigned
 
 
 def test_duplicates_share_a_split(digits: Pictures) -> None:
     twice = digits.at([*range(len(digits)), *range(len(digits))])
-    assigned = draw(twice, Dataset()).assigned
+    assigned = drawn(twice).assigned
     assert assigned[: len(digits)] == assigned[len(digits) :]
     mislabelled = replace(twice, targets=torch.cat([digits.targets, (digits.targets + 1) % 10]))
-    assigned = draw(mislabelled, Dataset()).assigned
+    assigned = drawn(mislabelled).assigned
     assert assigned[: len(digits)] == assigned[len(digits) :]
 
 
 def test_no_share_is_an_empty_split(digits: Pictures) -> None:
-    split = draw(digits, Dataset(validation=0, test=0))
+    split = drawn(digits, validation=0, test=0)
     assert set(split.assigned) == {"train"}
 
 
 def test_too_few_training_pictures_are_an_error(digits: Pictures) -> None:
     for few in (digits.at([0, 1]), digits.at([0])):
         with pytest.raises(DataError, match="Fewer than two training pictures"):
-            draw(few, Dataset(test=0.9, validation=0))
-    assert draw(digits.at([0, 1]), Dataset(test=0, validation=0)).assigned == ("train", "train")
+            drawn(few, test=0.9, validation=0)
+    assert drawn(digits.at([0, 1]), test=0, validation=0).assigned == ("train", "train")
 
 
 def test_the_csv(digits: Pictures) -> None:
     few = replace(digits.at([0, 1]), names=("a,b", "c"))
-    split = draw(few, Dataset(test=0, validation=0))
+    split = drawn(few, test=0, validation=0)
     rows = list(csv.DictReader(io.StringIO(split.to_csv(few.names))))
     assert [row["path"] for row in rows] == ["a,b", "c"]
     assert rows[0]["hash"] == split.hashes[0]

@@ -6,7 +6,14 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from zoo.cli.app import OUTPUT, app, command
-from zoo.cli.options import DatasetSettings, Device, ModelArg, RecipeOption, Threads
+from zoo.cli.options import (
+    DataDirectory,
+    DatasetSettings,
+    Device,
+    ModelArg,
+    RecipeOption,
+    Threads,
+)
 from zoo.cli.output import Column, Result, Table, count, percent, terminal_width
 from zoo.errors import ThresholdError, UsageError
 
@@ -42,6 +49,7 @@ class SplitName(StrEnum):
 def evaluate(
     model: ModelArg,
     recipe: RecipeOption = None,
+    data: DataDirectory = None,
     settings: DatasetSettings = None,
     split: Annotated[SplitName, typer.Option(help="Which pictures.")] = SplitName.test,
     min_top1: Annotated[
@@ -80,6 +88,7 @@ def evaluate(
         model,
         recipe_name=recipe,
         overrides=tuple(for_recipe),
+        data_directory=data,
         split=split.value,
         device=str(devices.choose(device)),
     )

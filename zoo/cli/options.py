@@ -39,6 +39,15 @@ RecipeOption = Annotated[
         autocompletion=_complete_recipe,
     ),
 ]
+DataDirectory = Annotated[
+    Path | None,
+    typer.Option(
+        "--data",
+        metavar="DIR",
+        help="First place to look for the recipe's pictures: the set's directory, or the one "
+        "that holds it.",
+    ),
+]
 NumClasses = Annotated[
     int | None,
     typer.Option(min=1, max=1_000_000, metavar="N", help="Length of the output."),

@@ -9,7 +9,16 @@ import typer
 
 from zoo.cli.app import OUTPUT, app, command
 from zoo.cli.layer_settings import parse_settings, split_settings
-from zoo.cli.options import Device, Force, ModelArg, RecipeOption, Seed, Settings, Threads
+from zoo.cli.options import (
+    DataDirectory,
+    Device,
+    Force,
+    ModelArg,
+    RecipeOption,
+    Seed,
+    Settings,
+    Threads,
+)
 from zoo.cli.output import Result, percent
 from zoo.errors import UsageError
 
@@ -27,6 +36,7 @@ if TYPE_CHECKING:
 def train(
     model: ModelArg,
     recipe: RecipeOption = None,
+    data: DataDirectory = None,
     epochs: Annotated[
         int | None, typer.Option(min=1, metavar="N", help="Passes over the training split.")
     ] = None,
@@ -72,6 +82,7 @@ def train(
             recipe=recipe,
             overrides=tuple(for_recipe),
             layer_settings=tuple(parse_settings(for_layers)),
+            data=data,
             device=device,
             threads=threads,
             output=output,

@@ -31,6 +31,8 @@ class Request:
     """`SECTION.KEY=VALUE` for the recipe."""
     layer_settings: "tuple[Edit, ...]" = ()
     """`LAYER.FIELD=VALUE` for the network."""
+    data: Path | None = None
+    """The first place to look for the pictures."""
     device: str = "auto"
     threads: int | None = None
     output: Path | None = None
@@ -55,8 +57,8 @@ def prepare(request: Request) -> Session:
         torch.set_num_threads(request.threads)
     description, notes = _described(source, recipe)
     notes += evaluation.split_notes(source, recipe)
-    opened = data.open_data(recipe.dataset, description.preprocessing)
-    classes = opened.pictures.classes
+    opened = data.open_data(recipe.dataset, description.preprocessing, request.data)
+    classes = opened.classes
     if source.path is None:
         arguments = description.arguments.model_copy(update={"num_classes": len(classes)})
         description = description.model_copy(update={"arguments": arguments})
@@ -87,8 +89,7 @@ def prepare(request: Request) -> Session:
         max_steps=request.max_steps,
         notes=notes,
     )
-    split_csv = opened.split.to_csv(opened.pictures.names)
-    run.start(_settings(session, request), split_csv, network, description)
+    run.start(_settings(session, request), opened.split_csv, network, description)
     return session
 
 

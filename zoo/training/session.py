@@ -78,7 +78,7 @@ class Session:
     def batches(self) -> TrainingBatches:
         """Of the training split."""
         return TrainingBatches(
-            self.data.part("train"),
+            self.data.parts["train"],
             self.description.preprocessing,
             batch_size=self.recipe.train.batch_size,
             seed=self.recipe.train.seed,
@@ -144,7 +144,7 @@ class Session:
         return outcome
 
     def _figures(self, network: nn.Module, split: str) -> Figures | None:
-        pictures = self.data.part(split)
+        pictures = self.data.parts[split]
         if not len(pictures):
             return None
         batches = evaluation_batches(pictures, self.description.preprocessing, device=self.device)

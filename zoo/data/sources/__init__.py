@@ -1,11 +1,14 @@
 """What pictures: one file a source."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 import torch
 from torch import Tensor
 
+from zoo.errors import UsageError
+from zoo.places import search_path
 from zoo.recipe import Dataset
 
 
@@ -39,13 +42,30 @@ class Pictures:
         return replace(self, images=images)
 
 
-def read(dataset: Dataset) -> Pictures:
+@dataclass(frozen=True)
+class Found:
+    """A source's pictures, as it splits them itself."""
+
+    train: Pictures
+    test: Pictures | None = None
+    """None where the source is one set, to be split by zoo."""
+
+
+def read(dataset: Dataset, given: Path | None = None) -> Found:
     """The pictures that a recipe names.
+
+    Args:
+        dataset: the recipe's section.
+        given: `--data`, the first place to look.
 
     Raises:
         DataError: they are missing or bad.
+        UsageError: `given` does not apply to an embedded source.
     """
-    from zoo.data.sources import digits
+    from zoo.data.sources import digits, mnist
 
-    readers: dict[str, Callable[[], Pictures]] = {"digits": digits.read}
-    return readers[dataset.source]()
+    if dataset.source == "digits":
+        if given is not None or dataset.root is not None:
+            raise UsageError("digits is embedded in zoo: --data and dataset.root do not apply.")
+        return Found(digits.read())
+    return mnist.read(dataset.source, search_path(dataset.source, given, dataset.root))

@@ -4,13 +4,30 @@ import gzip
 import math
 import struct
 import zlib
+from pathlib import Path
 
 import torch
 from torch import Tensor
 
 from zoo.errors import DataError
+from zoo.files import disk_errors
 
 _UINT8 = 8
+
+
+def read_idx(path: Path) -> Tensor:
+    """The array of an idx file, plain or gzipped, as uint8.
+
+    Raises:
+        DataError: the file is bad.
+        DiskError: it can't be read.
+    """
+    with disk_errors("read", path):
+        content = path.read_bytes()
+    try:
+        return parse_idx(content)
+    except DataError as error:
+        raise DataError(f"{path}: {error.message}", hint="Copy or download it again.") from error
 
 
 def parse_idx(content: bytes) -> Tensor:
