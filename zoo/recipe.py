@@ -150,9 +150,13 @@ class Recipe(_Section):
     augment: Augment = Augment()
     train: Train = Train()
 
+    def content(self) -> dict[str, Any]:
+        """What a model file keeps: all but `dataset.root`, a path of one machine."""
+        return self.model_dump(mode="json", exclude={"dataset": {"root"}})
+
     def digest(self) -> str:
-        """SHA-256 over everything but the description."""
-        document = self.model_dump(mode="json", exclude={"description"})
+        """SHA-256 over the content, the description left out."""
+        document = {key: value for key, value in self.content().items() if key != "description"}
         return hashlib.sha256(json.dumps(document, sort_keys=True).encode()).hexdigest()
 
 

@@ -70,7 +70,7 @@ def prepare(request: Request) -> Session:
     training = Training(
         recipe=recipe_name,
         recipe_hash=recipe.digest(),
-        content=recipe.model_dump(mode="json"),
+        content=recipe.content(),
     )
     description = modelfile.with_edits(description, edits).model_copy(
         update={"classes": classes, "training": training, "metrics": {}}
