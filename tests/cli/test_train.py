@@ -192,19 +192,19 @@ def start(run: Path) -> subprocess.Popen[str]:
 
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
-def test_an_interrupt_while_torch_is_imported_is_a_document_too(number: int, code: int) -> None:
+def test_an_early_interrupt_is_a_document_too(number: int, code: int, tmp_path: Path) -> None:
     process = subprocess.Popen(
-        [sys.executable, "-m", "zoo", "train", "lenet5", "--json", "-o", "/nonexistent/run"],
+        [sys.executable, "-m", "zoo", "train", "lenet5", "--json", "-o", str(tmp_path / "run")],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
     )
-    time.sleep(1.0)
+    time.sleep(1.0)  # while torch is being imported
     process.send_signal(number)
     stdout, stderr = process.communicate(timeout=30)
     assert process.returncode == code, stderr
     assert json.loads(stdout)["error"]["code"] == code
-    assert stderr == ""
+    assert "Traceback" not in stderr
 
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
