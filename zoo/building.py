@@ -60,8 +60,10 @@ def build_file(
         notes.append("layers that changed start with fresh weights, all others keep theirs")
         description = description.model_copy(update={"metrics": {}})
     shape = description.input_shape
-    before = summarize(modelfile.outline(source.description), shape, name=source.name)
     after = summarize(network, shape, name=source.name)  # also shows that a picture can pass
+    before = after
+    if edits:
+        before = summarize(modelfile.outline(source.description), shape, name=source.name)
     if weights is not None:
         loaded = load_weights(network, weights)
         description = description.model_copy(update={"origin": loaded.origin})

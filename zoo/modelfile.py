@@ -219,7 +219,7 @@ def assign(network: "nn.Module", tensors: "Mapping[str, Tensor]", origin: str) -
     Raises:
         ModelFileError: a tensor is missing, surplus, or of another shape or type.
     """
-    from torch import equal as torch_equal
+    import torch
 
     wanted = network.state_dict()
     problems = []
@@ -239,7 +239,7 @@ def assign(network: "nn.Module", tensors: "Mapping[str, Tensor]", origin: str) -
     network.load_state_dict(tensors, strict=True, assign=True)
     for first, *others in tied:
         for other in others:
-            if not torch_equal(network.get_parameter(first), network.get_parameter(other)):
+            if not torch.equal(network.get_parameter(first), network.get_parameter(other)):
                 raise ModelFileError(f"{origin}: {first} and {other} are one tensor, but differ.")
             module, _, attribute = other.rpartition(".")
             setattr(network.get_submodule(module), attribute, network.get_parameter(first))

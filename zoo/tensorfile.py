@@ -165,9 +165,13 @@ def _entry(item: Mapping[str, Any], data_start: int) -> Entry:
     )
 
 
+def is_pickle(prefix: bytes) -> bool:
+    """Whether a file that starts so is what `torch.save` writes: a zip today, a pickle before."""
+    return prefix.startswith((b"PK\x03\x04", b"\x80"))
+
+
 def _foreign(path: Path, prefix: bytes) -> ModelFileError:
-    # A zip is what torch.save writes today, 0x80 opens the pickle that it wrote before.
-    if prefix.startswith((b"PK\x03\x04", b"\x80")):
+    if is_pickle(prefix):
         return ModelFileError(
             f"{path} is a pickle, which can run code when it is opened, so zoo does not.",
             hint=f"If it holds a state dict: zoo build ARCHITECTURE --weights {path} -o FILE",

@@ -43,7 +43,7 @@ def load_weights(network: nn.Module, path: Path) -> Loaded:
     if not path.is_file():
         raise UsageError(f"There is no weights file {path}.")
     with disk_errors("read", path), path.open("rb") as file:
-        is_pickle = file.read(4).startswith((b"PK\x03\x04", b"\x80"))
+        is_pickle = tensorfile.is_pickle(file.read(4))
     description, kind = None, "a state dict"
     if is_pickle:
         tensors = _state_dict(path)

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from zoo.cli.app import OUTPUT, app, command
+from zoo.cli.layer_settings import split_settings
 from zoo.cli.options import (
     DataDirectory,
     DatasetSettings,
@@ -60,8 +61,6 @@ def evaluate(
     threads: Threads = None,
 ) -> Result:
     """Evaluate a model file or a run on its recipe's test pictures."""
-    from zoo.cli.layer_settings import split_settings
-
     if min_top1 is not None and not 0 <= min_top1 <= 1:
         raise UsageError(
             f"--min-top1 {min_top1} is no share in [0, 1].",

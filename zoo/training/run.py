@@ -30,6 +30,12 @@ from zoo.errors import (
 from zoo.files import check_is_run, disk_errors, write_text
 from zoo.training.engine import Epoch
 
+_STATUSES = {
+    ExitCode.DIVERGED: "diverged",
+    ExitCode.INTERRUPTED: "interrupted",
+    ExitCode.TERMINATED: "interrupted",
+}
+
 
 class Run:
     """A run being written.
@@ -80,9 +86,7 @@ class Run:
             modelfile.save(self.last, network, description)
             self._event("started")
         except BaseException:
-            shutil.rmtree(self.path, ignore_errors=True)
-            self.release()
-            self._restore_replaced()
+            self._abandon()
             raise
 
     def append(self, epoch: Epoch) -> None:
@@ -102,10 +106,11 @@ class Run:
             shutil.rmtree(self._replaced, ignore_errors=True)
             self._replaced = None
 
-    def _restore_replaced(self) -> None:
-        """Puts the run that stood here back."""
+    def _abandon(self) -> None:
+        """Removes the directory and puts the run that stood here, if any, back."""
+        shutil.rmtree(self.path, ignore_errors=True)
+        self.release()
         if self._replaced is not None:
-            shutil.rmtree(self.path, ignore_errors=True)
             with suppress(OSError):
                 self._replaced.rename(self.path)
             self._replaced = None
@@ -126,22 +131,14 @@ class Run:
         try:
             yield
         except BaseException as error:
-            code, status = ExitCode.BUG, "failed"
             if self._replaced is not None:
-                self._restore_replaced()
+                self._abandon()
                 raise
             if isinstance(error, ZooError):
                 error.results.setdefault("run", str(self.path))
                 error.hint = error.hint or f"{shlex.quote(str(self.path))} keeps what was done."
-                code = error.code
-            elif isinstance(error, SigtermInterrupt):
-                code = ExitCode.TERMINATED
-            elif isinstance(error, KeyboardInterrupt | GeneratorExit):  # or nobody asks for more
-                code = ExitCode.INTERRUPTED
-            if code is ExitCode.DIVERGED:
-                status = "diverged"
-            elif code in (ExitCode.INTERRUPTED, ExitCode.TERMINATED):
-                status = "interrupted"
+            code = _exit_code(error)
+            status = _STATUSES.get(code, "failed")
             with suppress(DiskError):  # often the disk is why; the first error is the one to show
                 self.finish(status, code, {"error": str(error)})
             raise
@@ -210,6 +207,16 @@ def lock(directory: Path) -> int:
                 hint="Give --output another name, or wait.",
             ) from error
     return descriptor
+
+
+def _exit_code(error: BaseException) -> ExitCode:
+    if isinstance(error, ZooError):
+        return error.code
+    if isinstance(error, SigtermInterrupt):
+        return ExitCode.TERMINATED
+    if isinstance(error, KeyboardInterrupt | GeneratorExit):  # the latter: nobody asks for more
+        return ExitCode.INTERRUPTED
+    return ExitCode.BUG
 
 
 def _is_empty_directory(path: Path) -> bool:
