@@ -4,12 +4,17 @@ import sys
 
 
 def run() -> None:
-    """The `zoo` command; an interrupt while it is still being imported is silent."""
+    """The `zoo` command; an interrupt before it can answer, or while it ends, is silent."""
     try:
         from zoo.cli.main import run as run_command
+
+        run_command()
     except KeyboardInterrupt:
         sys.exit(130)
-    run_command()
+    finally:
+        # CPython notes an interrupt inside exec() of a string, as dataclasses run it, and kills
+        # itself at its end even when the interrupt was caught; the next such exec() clears that.
+        exec("")
 
 
 if __name__ == "__main__":

@@ -30,7 +30,8 @@ def run() -> None:
     # Python leaves None where a stream was closed before it started (`zoo list >&-`).
     sys.stdout = sys.stdout or open(os.devnull, "w")  # noqa: SIM115
     sys.stderr = sys.stderr or open(os.devnull, "w")  # noqa: SIM115
-    signal.signal(signal.SIGTERM, _on_sigterm)
+    signal.signal(signal.SIGINT, _on_signal)
+    signal.signal(signal.SIGTERM, _on_signal)
     code = main(sys.argv[1:])
     # Nothing is left to interrupt but the interpreter's own end.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
@@ -120,8 +121,27 @@ def _command_path(arguments: Sequence[str]) -> str:
     return " ".join(words)
 
 
-def _on_sigterm(_number: int, _frame: FrameType | None) -> None:
-    raise SigtermInterrupt
+def _on_signal(number: int, frame: FrameType | None) -> None:
+    """Raises SIGINT or SIGTERM as an exception, where that can be caught."""
+    interrupt = SigtermInterrupt() if number == signal.SIGTERM else KeyboardInterrupt()
+    if not _is_importing(frame):
+        raise interrupt
+    # Libraries turn an exception into another one, or abort, while they are imported; and
+    # nothing has begun that would have to be put in order.
+    known = _translate(interrupt, [])
+    with suppress(OSError):
+        application.OUTPUT.emit_error(known)
+        sys.stdout.flush()
+        sys.stderr.flush()
+    os._exit(known.code)
+
+
+def _is_importing(frame: FrameType | None) -> bool:
+    while frame is not None:
+        if frame.f_code.co_filename.startswith("<frozen importlib"):
+            return True
+        frame = frame.f_back
+    return False
 
 
 def _silence() -> None:
