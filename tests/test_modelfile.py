@@ -272,7 +272,7 @@ def test_a_network_too_large_for_memory_says_so(monkeypatch: pytest.MonkeyPatch)
 
 
 def test_preprocessing_that_a_card_and_a_recipe_decide() -> None:
-    from zoo.recipe import Preprocess
+    from zoo.schema import Preprocess
 
     card = find("lenet5")
     plain = description.describe(card)

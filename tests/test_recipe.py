@@ -11,7 +11,8 @@ from ruamel.yaml import YAML
 
 from zoo import recipe, shipped
 from zoo.errors import RecipeError
-from zoo.recipe import Recipe, load_recipe, override
+from zoo.recipe import load_recipe, override
+from zoo.schema import SECTIONS, Augment, Recipe, Train
 
 
 def write(tmp_path: Path, text: str) -> str:
@@ -138,16 +139,14 @@ def test_a_recipe_survives_a_model_files_json() -> None:
 def test_every_field_is_documented() -> None:
     for section in (Recipe, *(f.annotation for f in Recipe.model_fields.values())):
         for name, field in getattr(section, "model_fields", {}).items():
-            assert field.description or name in recipe.SECTIONS, f"{section}.{name}"
+            assert field.description or name in SECTIONS, f"{section}.{name}"
 
 
 SCALARS = st.one_of(
     st.none(), st.booleans(), st.integers(), st.floats(), st.text(max_size=8), st.dates()
 )
 KEYS = st.one_of(
-    st.sampled_from(
-        [*Recipe.model_fields, *recipe.Augment.model_fields, *recipe.Train.model_fields]
-    ),
+    st.sampled_from([*Recipe.model_fields, *Augment.model_fields, *Train.model_fields]),
     st.text(max_size=8),
 )
 VALUES = st.recursive(

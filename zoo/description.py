@@ -8,7 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 from zoo import __version__, catalog, tensorfile
 from zoo.catalog import Architecture
 from zoo.errors import ModelFileError, UsageError
-from zoo.recipe import Preprocess, Preprocessing, Side
+from zoo.schema import Preprocess, Preprocessing, Side
 
 FORMAT_VERSION = 1
 
@@ -109,15 +109,12 @@ def decide_preprocessing(
 ) -> Preprocessing:
     """A recipe's preprocessing with the card's answers where it is silent.
 
+    A mean or std that is to be measured stays 0 or 1 until the pictures are there.
+
     Raises:
         UsageError: mean or std have another number of channels than the network.
     """
     channels = arguments.in_channels
-    for name, values in (("mean", preprocess.mean), ("std", preprocess.std)):
-        if len(values) not in (1, channels):
-            raise UsageError(
-                f"preprocess.{name} has {len(values)} values, but the network {channels} channels."
-            )
     height, width = arguments.input_size
     fit = preprocess.fit or ("pad" if card.content_px else "resize")
     content = (height, width)
@@ -131,11 +128,26 @@ def decide_preprocessing(
         channels=channels,
         size=(height, width),
         content=content,
-        mean=preprocess.mean * (channels if len(preprocess.mean) == 1 else 1),
-        std=preprocess.std * (channels if len(preprocess.std) == 1 else 1),
+        mean=_per_channel("mean", preprocess.mean, channels, unmeasured=0.0),
+        std=_per_channel("std", preprocess.std, channels, unmeasured=1.0),
+        rescale=1 / 255 if preprocess.rescale is None else preprocess.rescale,
+        samplewise_center=preprocess.samplewise_center,
+        samplewise_std_normalization=preprocess.samplewise_std_normalization,
         interpolation=preprocess.interpolation,
         fit=fit,
     )
+
+
+def _per_channel(
+    name: str, values: tuple[float, ...] | str, channels: int, *, unmeasured: float
+) -> tuple[float, ...]:
+    if isinstance(values, str):
+        return (unmeasured,) * channels
+    if len(values) not in (1, channels):
+        raise UsageError(
+            f"preprocess.{name} has {len(values)} values, but the network {channels} channels."
+        )
+    return values * (channels if len(values) == 1 else 1)
 
 
 def read_description(path: Path, *, verified: bool = True) -> Description:

@@ -13,7 +13,7 @@ from zoo.data.loader import Batch, evaluation_batches
 from zoo.description import Training
 from zoo.errors import DataError, ModelFileError, RecipeError, UsageError
 from zoo.modelfile import Source
-from zoo.recipe import Recipe
+from zoo.schema import Recipe
 
 
 @dataclass(frozen=True)

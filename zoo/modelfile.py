@@ -24,7 +24,7 @@ from zoo.errors import (
     UsageError,
     is_out_of_memory,
 )
-from zoo.recipe import Preprocess
+from zoo.schema import Preprocess
 
 if TYPE_CHECKING:
     from torch import Tensor, nn

@@ -1,188 +1,23 @@
 """A recipe: dataset, preprocessing, augmentation and training defaults, in YAML without code."""
 
-import hashlib
-import json
+import io
 import re
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import Any
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+from pydantic import ValidationError
+from ruamel.yaml import YAML
 
 from zoo import shipped, yaml_nodes
 from zoo.errors import Detail, RecipeError, UsageError, did_you_mean
+from zoo.schema import SECTIONS, SOURCES, Recipe, Section
 
-Share = Annotated[float, Field(ge=0, lt=1)]
-Range = Annotated[float, Field(ge=0)]
-
-
-def _is_number(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool)
-
-
-def _as_tuple(value: Any) -> Any:
-    return tuple(value) if isinstance(value, list) else value
-
-
-def _one_or_more(value: Any) -> Any:
-    return (value,) if _is_number(value) else _as_tuple(value)
-
-
-def _side_or_pair(value: Any) -> Any:
-    return (value, value) if _is_number(value) else _as_tuple(value)
-
-
-def _zoom_pair(value: Any) -> Any:
-    pair = (1 - value, 1 + value) if _is_number(value) else _as_tuple(value)
-    if not (isinstance(pair, tuple) and len(pair) == 2 and all(_is_number(side) for side in pair)):
-        raise ValueError("must be a number or a pair of numbers")
-    if not 0 < pair[0] <= pair[1]:
-        raise ValueError("must lie in [0, 1), or be a pair of positive numbers, the lower first")
-    return pair
-
-
-PerChannel = Annotated[tuple[float, ...], BeforeValidator(_one_or_more), Field(min_length=1)]
-PositivePerChannel = Annotated[
-    tuple[Annotated[float, Field(gt=0)], ...], BeforeValidator(_one_or_more), Field(min_length=1)
-]
-Side = Annotated[int, Field(ge=1, le=4096)]
-SizePx = Annotated[tuple[Side, Side], BeforeValidator(_side_or_pair)]
-ZoomRange = Annotated[tuple[float, float], BeforeValidator(_zoom_pair)]
-
-
-class _Section(BaseModel):
-    model_config = ConfigDict(
-        extra="forbid",
-        frozen=True,
-        strict=True,
-        use_attribute_docstrings=True,
-        allow_inf_nan=False,
-        defer_build=True,  # `zoo recipes list` validates nothing and has 0.3 s
-    )
-
-
-class Dataset(_Section):
-    """Which pictures, and how they are split."""
-
-    source: Literal["digits", "mnist", "fashion-mnist", "kmnist"] = "digits"
-    """Where the pictures come from."""
-    root: str | None = None
-    """Directory that holds the set, searched after --data; left out, the usual places are."""
-    validation: Share = 0.1
-    """Share of the training pictures, per class, that measures each epoch."""
-    test: Share | None = None
-    """Share of all pictures, per class, that only the final evaluation sees. Left out, it is the
-    source's own test split, or 0.2 where it has none."""
-    seed: int = Field(default=0, ge=0, le=2**63 - 1)
-    """Draws the split. It is not --seed, so that runs of several seeds share their test pictures,
-    and a model trained further has never seen its own."""
-
-
-class Preprocess(_Section):
-    """How a picture becomes the network's input. What is left out, the network's card decides."""
-
-    size: SizePx | None = None
-    """Height and width in pixels; one number makes a square."""
-    channels: Literal[1, 3] | None = None
-    """1 is grayscale, 3 is RGB; pictures are converted."""
-    mean: PerChannel = (0.0,)
-    """Subtracted after scaling to [0, 1]; one value is repeated per channel."""
-    std: PositivePerChannel = (1.0,)
-    """Divided by after subtracting; one value is repeated per channel."""
-    interpolation: Literal["nearest", "bilinear", "bicubic"] = "bilinear"
-    """How pictures are resized; antialiased but for nearest."""
-    fit: Literal["resize", "pad", "crop"] | None = None
-    """resize: to the size, whatever the aspect. pad: keep the aspect, add black. crop: keep the
-    aspect, cut what stands over."""
-
-
-class Augment(_Section):
-    """Random changes of training pictures, named as in Keras's ImageDataGenerator."""
-
-    rotation_range: Range = 0.0
-    """Degrees, either way."""
-    width_shift_range: Range = 0.0
-    """Share of the width, or pixels from 1 up."""
-    height_shift_range: Range = 0.0
-    """Share of the height, or pixels from 1 up."""
-    shear_range: Range = 0.0
-    """Degrees, either way."""
-    zoom_range: ZoomRange = (1.0, 1.0)
-    """A factor of 1 - zoom to 1 + zoom, or a pair of lowest and highest; drawn for each axis.
-    Below 1 the picture grows, as in Keras."""
-    horizontal_flip: bool = False
-    """Mirror half of the pictures left to right."""
-    vertical_flip: bool = False
-    """Mirror half of the pictures top to bottom."""
-    fill_mode: Literal["nearest", "constant", "reflect", "wrap"] = "nearest"
-    """What appears beyond the border."""
-    cval: float = Field(default=0.0, ge=0, le=255)
-    """The gray value of 0 to 255 that `constant` fills in."""
-
-
-class Train(_Section):
-    """Defaults of `zoo train`."""
-
-    epochs: int = Field(default=20, ge=1)
-    """Passes over the training split."""
-    batch_size: int = Field(default=64, ge=2)
-    """Pictures a step."""
-    optimizer: Literal["adam", "sgd"] = "adam"
-    """sgd has Nesterov momentum 0.9."""
-    lr: float = Field(default=1e-3, gt=0)
-    """Learning rate at its highest."""
-    schedule: Literal["cosine", "constant"] = "cosine"
-    """cosine falls to 0 over the whole training, step by step."""
-    weight_decay: Range = 0.0
-    """L2 penalty (decoupled for adam); not applied to norms and biases."""
-    seed: int = Field(default=0, ge=0, le=2**63 - 1)
-    """First weights, order, augmentation and dropout."""
-
-
-class Recipe(_Section):
-    """A whole recipe."""
-
-    description: str = ""
-    """One line for people."""
-    dataset: Dataset = Dataset()
-    preprocess: Preprocess = Preprocess()
-    augment: Augment = Augment()
-    train: Train = Train()
-
-    def content(self) -> dict[str, Any]:
-        """What a model file keeps: all but `dataset.root`, a path of one machine."""
-        return self.model_dump(mode="json", exclude={"dataset": {"root"}})
-
-    def digest(self) -> str:
-        """SHA-256 over the content, the description left out."""
-        document = {key: value for key, value in self.content().items() if key != "description"}
-        return hashlib.sha256(json.dumps(document, sort_keys=True).encode()).hexdigest()
-
-
-SECTIONS = ("dataset", "preprocess", "augment", "train")
-
-
-class Preprocessing(_Section):
-    """A recipe's preprocessing with everything decided; a model file holds it."""
-
-    model_config = ConfigDict(strict=False)  # JSON has lists where these are tuples
-
-    channels: Annotated[int, Field(ge=1, le=4096)]
-    size: tuple[Side, Side]
-    """Height and width of the network's input in pixels."""
-    content: tuple[Side, Side]
-    """Height and width that the picture is fitted into; black fills the rest."""
-    mean: tuple[float, ...]
-    std: tuple[Annotated[float, Field(gt=0)], ...]
-    interpolation: Literal["nearest", "bilinear", "bicubic"]
-    fit: Literal["resize", "pad", "crop"]
-
-    @model_validator(mode="after")
-    def _a_value_for_each_channel(self) -> Self:
-        if {len(self.mean), len(self.std)} != {self.channels}:
-            raise ValueError("mean and std need a value for each channel")
-        return self
+__all__ = [
+    "Recipe", "from_json", "is_override", "json_schema", "load_recipe", "locate", "override",
+    "resolved_yaml",
+]  # fmt: skip
 
 
 def locate(name: str) -> Path:
@@ -238,6 +73,32 @@ def from_json(document: Mapping[str, Any], file: str) -> Recipe:
     return _validate(yaml_nodes.Document(dict(document), {}), (), file)
 
 
+def json_schema() -> dict[str, Any]:
+    """The JSON Schema of a recipe, which editors check and complete YAML with."""
+    return {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "title": "zoo recipe",
+        **Recipe.model_json_schema(),
+    }
+
+
+def resolved_yaml(recipe: Recipe) -> str:
+    """A recipe with every default written out, as YAML that can be loaded again."""
+    text = io.StringIO()
+    yaml = YAML(typ="safe", pure=True)
+    yaml.default_flow_style = None
+    yaml.sort_base_mapping_type_on_output = False  # type: ignore[assignment]
+    yaml.dump(_given(recipe.model_dump(mode="json")), text)
+    return text.getvalue()
+
+
+def _given(value: Any) -> Any:
+    """The document without nulls: what is left out is decided by the network's card or the set."""
+    if isinstance(value, dict):
+        return {key: _given(item) for key, item in value.items() if item is not None}
+    return value
+
+
 def is_override(assignment: str) -> bool:
     """Whether `--set KEY=VALUE` speaks of the recipe rather than of a layer."""
     return assignment.partition("=")[0].partition(".")[0] in SECTIONS
@@ -270,7 +131,7 @@ def _validate(document: yaml_nodes.Document, overrides: Sequence[str], file: str
     raise RecipeError("\n".join(str(detail) for detail in details), _HINT, details=details)
 
 
-_HINT = "zoo recipes show digits prints a valid recipe."
+_HINT = "zoo recipes schema says every key; zoo recipes show digits prints a valid recipe."
 
 
 def _detail(
@@ -287,10 +148,12 @@ def _detail(
     message, suggestion = _reword(problem["msg"]), None
     if problem["type"] == "extra_forbidden":
         message = "is no option."
-        suggestion = did_you_mean(str(loc[-1]), _fields(loc[:-1])) or None
+        suggestion = _instead(loc)
     elif problem["type"] == "literal_error":
         choices = re.findall(r"'([^']*)'", problem["ctx"]["expected"])
         suggestion = did_you_mean(str(problem["input"]), choices) or None
+    elif loc == ("dataset", "source"):
+        suggestion = did_you_mean(str(problem["input"]), SOURCES) or None
     where = next(
         (
             text
@@ -299,12 +162,14 @@ def _detail(
         ),
         None,
     )
+    # A message about several keys of a section names them itself.
+    names_itself = message.startswith(f"{loc[0]}." if loc else "\0")
     return Detail(
         file=where or file,
         line=None if where else line,
         column=None if where else column,
         path=dotted,
-        message=f"{dotted} {message}" if dotted else message,
+        message=f"{dotted} {message}" if dotted and not names_itself else message,
         suggestion=suggestion,
     )
 
@@ -315,11 +180,33 @@ def _reword(message: str) -> str:
     return message.rstrip(".") + "."
 
 
-def _fields(path: Sequence[str | int]) -> list[str]:
-    model: type[BaseModel] = Recipe
+def _instead(loc: tuple[str | int, ...]) -> str | None:
+    """Where a key that is none belongs, or what it may be a misspelling of."""
+    section, key = _section(loc[:-1]), str(loc[-1])
+    if section is None:
+        return None
+    if key in section.moved:
+        return f"It is {section.moved[key]}."
+    if key in SECTIONS or len(loc) > 2:
+        return did_you_mean(key, section.model_fields) or None
+    elsewhere = [
+        f"{name}.{key}"
+        for name in SECTIONS
+        if (other := _section((name,))) is not None and key in other.model_fields
+    ]
+    if elsewhere:
+        return f"It is {' or '.join(elsewhere)}."
+    return did_you_mean(key, section.model_fields) or None
+
+
+def _section(path: Sequence[str | int]) -> type[Section] | None:
+    """The model of a section, also of one that may be left out."""
+    model: type[Section] = Recipe
     for part in path:
         annotation = model.model_fields[str(part)].annotation
-        if not (isinstance(annotation, type) and issubclass(annotation, BaseModel)):
-            return []
-        model = annotation
-    return list(model.model_fields)
+        choices = [annotation, *getattr(annotation, "__args__", ())]
+        models = [c for c in choices if isinstance(c, type) and issubclass(c, Section)]
+        if not models:
+            return None
+        model = models[0]
+    return model

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from zoo.data.augment import affine, augment
-from zoo.recipe import Augment
+from zoo.schema import Augment
 
 STILL = {"theta": 0.0, "tx": 0.0, "ty": 0.0, "shear": 0.0, "zx": 1.0, "zy": 1.0}
 

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from zoo.data.fit import fit, normalize
-from zoo.recipe import Preprocessing
+from zoo.schema import Preprocessing
 
 
 def preprocessing(**changes: Any) -> Preprocessing:

@@ -6,7 +6,7 @@ import torch
 from zoo.data.loader import TrainingBatches, batch_sizes, evaluation_batches
 from zoo.data.randomness import derived_seed
 from zoo.data.sources import Pictures
-from zoo.recipe import Augment, Preprocessing
+from zoo.schema import Augment, Preprocessing
 
 PREPROCESSING = Preprocessing(
     channels=1, size=(2, 2), content=(2, 2), mean=(0.0,), std=(1.0,),

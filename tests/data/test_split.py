@@ -11,7 +11,7 @@ from zoo.data import naive_top1, sources
 from zoo.data.sources import Pictures
 from zoo.data.split import Split, draw
 from zoo.errors import DataError
-from zoo.recipe import Dataset
+from zoo.schema import Dataset
 
 
 @pytest.fixture(scope="module")

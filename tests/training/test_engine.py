@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from tests.data.test_loader import PREPROCESSING, pictures
 from zoo.data.loader import TrainingBatches
 from zoo.errors import DivergedError, OutOfMemoryError
-from zoo.recipe import Train
+from zoo.schema import Train
 from zoo.training.engine import Epoch, train
 
 CPU = torch.device("cpu")

@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import nn
 
-from zoo.recipe import Train
+from zoo.schema import Train
 from zoo.training.optimization import learning_rate, make_optimizer
 
 

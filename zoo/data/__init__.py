@@ -11,7 +11,7 @@ from zoo.data.fit import fit
 from zoo.data.sources import Pictures
 from zoo.data.split import SPLITS, draw
 from zoo.errors import UsageError
-from zoo.recipe import Dataset, Preprocessing
+from zoo.schema import Dataset, Preprocessing
 
 __all__ = ["Data", "Pictures", "open_data"]
 
@@ -54,7 +54,7 @@ def open_data(dataset: Dataset, preprocessing: Preprocessing, given: Path | None
     share = _DEFAULT_TEST if dataset.test is None else dataset.test
     split = draw(
         found.train,
-        validation=dataset.validation,
+        validation=0.1 if dataset.validation is None else dataset.validation,
         test=0.0 if found.test is not None else share,
         seed=dataset.seed,
     )

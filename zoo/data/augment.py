@@ -9,7 +9,7 @@ import torch
 import torch.nn.functional as F  # noqa: N812 (the field's name for it)
 from torch import Tensor
 
-from zoo.recipe import Augment
+from zoo.schema import Augment
 
 
 def augment(images: Tensor, settings: Augment, generator: torch.Generator) -> Tensor:

@@ -4,7 +4,7 @@ import torch
 import torch.nn.functional as F  # noqa: N812 (the field's name for it)
 from torch import Tensor
 
-from zoo.recipe import Preprocessing
+from zoo.schema import Preprocessing
 
 # ITU-R BT.601, as PIL's mode "L" has it.
 _LUMA = (0.299, 0.587, 0.114)

@@ -10,7 +10,7 @@ from zoo.data.augment import augment
 from zoo.data.fit import normalize
 from zoo.data.randomness import generator
 from zoo.data.sources import Pictures
-from zoo.recipe import Augment, Preprocessing
+from zoo.schema import Augment, Preprocessing
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ from zoo.data.loader import Batch, TrainingBatches
 from zoo.data.randomness import derived_seed
 from zoo.errors import DivergedError, OutOfMemoryError, is_out_of_memory
 from zoo.evaluation import Figures
-from zoo.recipe import Train
+from zoo.schema import Train
 from zoo.training.optimization import learning_rate, make_optimizer
 
 # Reading a number back from a GPU stalls it, so a bad loss is noticed this many steps late.

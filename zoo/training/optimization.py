@@ -4,7 +4,7 @@ import math
 
 from torch import nn, optim
 
-from zoo.recipe import Train
+from zoo.schema import Train
 
 
 def make_optimizer(network: nn.Module, train: Train) -> optim.Optimizer:

@@ -13,7 +13,7 @@ from zoo import __version__, data, devices, evaluation, modelfile
 from zoo.description import Description, Training, decide_preprocessing, describe
 from zoo.errors import UsageError
 from zoo.modelfile import Source
-from zoo.recipe import Recipe
+from zoo.schema import Recipe
 from zoo.training.run import create_run
 from zoo.training.session import Session
 

@@ -16,7 +16,7 @@ from zoo.data.loader import TrainingBatches, evaluation_batches
 from zoo.description import Description
 from zoo.errors import DivergedError, ExitCode
 from zoo.evaluation import Figures
-from zoo.recipe import Recipe
+from zoo.schema import Recipe
 from zoo.training.engine import Epoch, train
 from zoo.training.interruption import graceful_stop
 from zoo.training.run import Run

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from zoo.errors import UsageError
 from zoo.places import search_path
-from zoo.recipe import Dataset
+from zoo.schema import Dataset
 
 
 @dataclass(frozen=True)
