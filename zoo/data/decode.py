@@ -1,0 +1,115 @@
+"""One picture file as pixels: by content, never by name, upright, in 8 bits, without alpha."""
+
+import io
+import warnings
+from pathlib import Path
+
+import numpy as np
+import torch
+from PIL import Image, ImageOps
+from torch import Tensor
+
+from zoo.errors import DataError
+from zoo.files import disk_errors
+
+# No others: Pillow would run Ghostscript on an EPS named .jpg.
+FORMATS = ("JPEG", "MPO", "PNG", "WEBP", "BMP", "GIF", "TIFF", "PPM")
+SUFFIXES = frozenset({
+    ".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".webp", ".bmp", ".dib", ".gif", ".tif", ".tiff",
+    ".ppm", ".pgm", ".pbm",
+})  # fmt: skip
+"""What names a picture; a file of such a name that can't be decoded is bad."""
+
+_ORIENTATION = 0x0112  # the EXIF tag
+_UPRIGHT = 1
+
+
+class BadPictureError(DataError):
+    """A file that is no picture, or a damaged or dangerous one."""
+
+
+def decode_file(path: Path) -> Tensor:
+    """The pixels of a file.
+
+    Returns:
+        (1 or 3, h, w), uint8.
+
+    Raises:
+        BadPictureError: it can't be decoded; the message gives the reason without the path.
+        DiskError: it can't be read.
+    """
+    with disk_errors("read", path):
+        return decode(path.read_bytes())
+
+
+def decode(content: bytes) -> Tensor:
+    """The pixels of a picture: JPEG, PNG, WebP, BMP, GIF (first frame), TIFF or PPM.
+
+    The EXIF orientation is honoured, 16 bits are scaled to 8, CMYK and palettes become RGB, and
+    what is transparent shows white.
+
+    Args:
+        content: of a file.
+
+    Returns:
+        (1 or 3, h, w), uint8.
+
+    Raises:
+        BadPictureError: it can't be decoded, is truncated, or has more than 179 million pixels.
+    """
+    if not content:
+        raise BadPictureError("the file is empty")
+    try:
+        with warnings.catch_warnings():
+            # Pillow warns of half of what it refuses, and of odd metadata.
+            warnings.simplefilter("ignore")
+            picture = Image.open(io.BytesIO(content), formats=FORMATS)
+            upright = picture.getexif().get(_ORIENTATION, _UPRIGHT) == _UPRIGHT
+            if picture.format == "JPEG" and picture.mode in ("L", "RGB") and upright:
+                return _decode_jpeg(content)
+            return _pixels(ImageOps.exif_transpose(picture))
+    except Image.UnidentifiedImageError as error:
+        raise BadPictureError("no JPEG, PNG, WebP, BMP, GIF, TIFF or PPM") from error
+    except Image.DecompressionBombError as error:
+        raise BadPictureError("more than 179 million pixels, a decompression bomb") from error
+    # Whatever else a damaged file does to a decoder: struct.error, KeyError, SyntaxError...
+    except Exception as error:
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise BadPictureError(f"damaged: {reason}") from error
+
+
+def to_tensor(picture: Image.Image) -> Tensor:
+    """An opened picture's pixels, (1 or 3, h, w), uint8."""
+    return _pixels(picture)
+
+
+def _decode_jpeg(content: bytes) -> Tensor:
+    from torchvision.io import decode_jpeg
+
+    # torch wants a writable buffer, though nothing is written to it.
+    return decode_jpeg(torch.frombuffer(bytearray(content), dtype=torch.uint8))
+
+
+def _pixels(picture: Image.Image) -> Tensor:
+    if picture.mode.startswith(("I", "F")):
+        return _from_deep(np.asarray(picture))
+    if picture.has_transparency_data:
+        picture = picture.convert("RGBA")
+        white = Image.new("RGBA", picture.size, "white")
+        picture = Image.alpha_composite(white, picture)
+    if picture.mode == "1":
+        picture = picture.convert("L")
+    if picture.mode != "L":
+        picture = picture.convert("RGB")
+    values = torch.from_numpy(np.array(picture))  # (h, w) or (h, w, 3)
+    return values[None] if values.ndim == 2 else values.permute(2, 0, 1).contiguous()
+
+
+def _from_deep(values: "np.ndarray[tuple[int, ...], np.dtype[np.generic]]") -> Tensor:
+    """Grayscale of 16 or 32 bits as 8 bits."""
+    deep = torch.from_numpy(values.astype(np.float64))
+    if values.dtype.kind == "f" and deep.max() <= 1:
+        deep = deep * 255
+    elif deep.max() > 255:
+        deep = deep / 257  # 65,535 is white
+    return deep.round().clamp(0, 255).byte()[None]
