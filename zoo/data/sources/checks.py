@@ -1,0 +1,37 @@
+"""What holds for the labels of every named set."""
+
+from collections.abc import Collection, Iterable, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from zoo.errors import DataError
+
+
+def checked_targets(labels: Any, classes: Collection[str], where: object) -> Tensor:
+    """Labels as class indices, (N,), int64.
+
+    Args:
+        labels: numbers from 0 up, in an array or a list.
+        classes: as many as there may be.
+        where: the set or the file, for the error.
+
+    Raises:
+        DataError: there are none, or one is no index of a class.
+    """
+    targets = torch.as_tensor(labels).long().flatten()
+    if not len(targets):
+        raise DataError(f"{where} holds no pictures.")
+    for label in (int(targets.min()), int(targets.max())):
+        if not 0 <= label < len(classes):
+            raise DataError(f"{where} holds the label {label} of {len(classes)} classes.")
+    return targets
+
+
+def distinct(names: Sequence[str], identifiers: Iterable[str]) -> tuple[str, ...]:
+    """Class names with the identifier added to those that several classes share."""
+    return tuple(
+        f"{name} ({identifier})" if names.count(name) > 1 else name
+        for name, identifier in zip(names, identifiers, strict=True)
+    )
