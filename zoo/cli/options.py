@@ -48,6 +48,10 @@ DataDirectory = Annotated[
         "that holds it.",
     ),
 ]
+Offline = Annotated[
+    bool,
+    typer.Option("--offline", help="Download nothing; ZOO_OFFLINE=1 says the same everywhere."),
+]
 NumClasses = Annotated[
     int | None,
     typer.Option(min=1, max=1_000_000, metavar="N", help="Length of the output."),

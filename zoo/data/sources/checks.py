@@ -1,12 +1,15 @@
 """What holds for the labels of every named set."""
 
+import os
 from collections.abc import Collection, Iterable, Sequence
+from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor
 
 from zoo.errors import DataError
+from zoo.files import disk_errors
 
 
 def checked_targets(labels: Any, classes: Collection[str], where: object) -> Tensor:
@@ -27,6 +30,29 @@ def checked_targets(labels: Any, classes: Collection[str], where: object) -> Ten
         if not 0 <= label < len(classes):
             raise DataError(f"{where} holds the label {label} of {len(classes)} classes.")
     return targets
+
+
+def check_files(root: Path, names: Sequence[str]) -> None:
+    """Refuses a list of files of which one is named twice or missing.
+
+    Args:
+        root: the directory that the names are relative to.
+        names: such as `jpg/image_00001.jpg`.
+
+    Raises:
+        DataError: the first of them.
+    """
+    listed: dict[str, set[str]] = {}
+    for name in names:
+        folder, _, file = name.rpartition("/")
+        if folder not in listed:
+            directory = root / folder
+            with disk_errors("read", directory):
+                listed[folder] = set(os.listdir(directory)) if directory.is_dir() else set()
+        if file not in listed[folder]:
+            raise DataError(f"{root / name} is missing.", hint=f"Remove {root} and fetch it again.")
+    if len(set(names)) != len(names):
+        raise DataError(f"A list below {root} names a picture twice.")
 
 
 def distinct(names: Sequence[str], identifiers: Iterable[str]) -> tuple[str, ...]:

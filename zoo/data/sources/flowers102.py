@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from zoo.data.pictures import FilePictures, Found
-from zoo.data.sources.checks import checked_targets, distinct
+from zoo.data.sources.checks import check_files, checked_targets, distinct
 from zoo.data.sources.remote import find_or_fetch
 from zoo.downloads import Downloads
 from zoo.errors import DataError
@@ -36,6 +36,7 @@ def _pictures(root: Path, numbers: list[int], labels: list[int]) -> FilePictures
     classes = _classes()
     chosen = [labels[number - 1] - 1 for number in numbers]
     names = tuple(f"jpg/image_{number:05}.jpg" for number in numbers)
+    check_files(root, names)
     return FilePictures(
         targets=checked_targets(chosen, classes, root / "imagelabels.mat"),
         classes=classes,

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
 
 from zoo.data.pictures import FilePictures, Found
-from zoo.data.sources.checks import checked_targets
+from zoo.data.sources.checks import check_files, checked_targets
 from zoo.data.sources.remote import find_or_fetch
 from zoo.downloads import Downloads
 from zoo.errors import DataError
@@ -35,11 +35,13 @@ def _pictures(root: Path, lists: _Lists, classes: tuple[str, ...]) -> FilePictur
         for name, pictures in lists.items()
         for picture in pictures
     ]
+    names = tuple(name for name, _ in pairs)
+    check_files(root, names)
     return FilePictures(
         targets=checked_targets([target for _, target in pairs], classes, root / "meta"),
         classes=classes,
-        names=tuple(name for name, _ in pairs),
-        paths=tuple(root / name for name, _ in pairs),
+        names=names,
+        paths=tuple(root / name for name in names),
     )
 
 
@@ -56,6 +58,6 @@ def _lists(path: Path) -> _Lists:
         )
     except (ValueError, AttributeError, TypeError) as error:
         raise DataError(f"{path} is damaged: {error}.") from error
-    if not is_plain or len(set(listed)) != len(listed):
-        raise DataError(f"{path} is no list of pictures, each once, as class/number.")
+    if not is_plain:
+        raise DataError(f"{path} is no list of pictures as class/number.")
     return lists

@@ -42,7 +42,7 @@ def read(name: str, places: Sequence[Path], downloads: Downloads) -> Found:  # n
 def not_here(name: str, places: Sequence[Path] = ()) -> DataError:
     """The error of a set that nobody may pass on."""
     looked = "".join(f"\n  {place}" for place in places)
-    where = f" Looked for train/{'n01440764'}/ and the like in:{looked}" if places else ""
+    where = f" Looked for train/n01440764/ and the like in:{looked}" if places else ""
     return DataError(
         f"{name} can't be downloaded without an account of your own.{where}", hint=ADVICE
     )

@@ -154,7 +154,7 @@ def remote_files(name: str) -> list[RemoteFile]:
     """
     if name not in SETS:
         raise UsageError(
-            f"{name} is no set that zoo downloads. {did_you_mean(name, SETS)}".rstrip(),
+            f"There is no set {name!r} to download. {did_you_mean(name, SETS)}".rstrip(),
             hint=f"zoo downloads {', '.join(SETS)}, and torchvision/NAME.",
         )
     return [part.file for part in SETS[name]]
