@@ -24,6 +24,7 @@ MAX_BYTES = 32 * 1024**3
 """More than the largest known set unpacks to."""
 MAX_MEMBERS = 3_000_000
 _CHUNK = 1 << 20
+_MAX_PADDING = 1 << 28
 _COMPRESSIONS = (".gz", ".bz2", ".xz")
 _TARS = (".tar", ".tar.gz", ".tgz", ".tar.xz", ".txz", ".tar.bz2", ".tbz2")
 _DAMAGE = (
@@ -140,6 +141,12 @@ def _tar_members(tar: tarfile.TarFile) -> Iterator[_Member]:
             _tar_problem(entry),
             lambda entry=entry: tar.extractfile(entry),  # type: ignore[misc]
         )
+    # tarfile stops at its end mark, before gzip's checksum, which only a read to the end checks.
+    padding = 0
+    while rest := tar.fileobj.read(_CHUNK) if tar.fileobj else b"":
+        padding += len(rest)
+        if padding > _MAX_PADDING:
+            raise tarfile.TarError("it goes on after its end mark")
 
 
 def _tar_problem(entry: tarfile.TarInfo) -> str:

@@ -246,7 +246,7 @@ class _Answer(Protocol):
 
 
 class _Redirects(urllib.request.HTTPRedirectHandler):
-    """Follows redirects, but never to a file of this machine or to another protocol."""
+    """Follows redirects to the web alone; urllib refuses a file's, but follows one to FTP."""
 
     def redirect_request(
         self,

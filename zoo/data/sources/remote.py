@@ -25,6 +25,15 @@ class Part:
         """Where the download goes, below the set's directory."""
         return root / self.keeps if self.folder is None else root / self.file.name
 
+    def is_unpacked(self, root: Path) -> bool:
+        """Whether the folder is there; unpacking is one rename, so it is whole."""
+        return self.folder is not None and (root / self.keeps).is_dir()
+
+    def is_here(self, root: Path) -> bool:
+        """Whether nothing needs to be downloaded."""
+        target = self.lies(root)
+        return self.is_unpacked(root) or (target.is_file() and self.file.matches(target))
+
 
 @dataclass(frozen=True)
 class Fetched:
@@ -170,6 +179,7 @@ def fetch_set(name: str, downloads: Downloads) -> Fetched:
     """
     remote_files(name)
     root = cache_directory() / "data" / name
+    _check_online(name, root, downloads)
     downloaded = sum(_fetch(part, root, downloads) for part in SETS[name])
     return Fetched(name, root, tuple(part.keeps for part in SETS[name]), downloaded)
 
@@ -236,23 +246,31 @@ def fetch_or_explain(
     except DataError as error:
         if not downloads.offline:
             raise
-        root = cache_directory() / "data" / name
         looked = "\n".join(f"  {place}" for place in places)
-        steps = "\n".join(f"  {part.file.urls[0]}\n    to {part.lies(root)}" for part in SETS[name])
         raise DataError(
             f"{name} is not on this machine, and zoo is offline. Looked for {', '.join(holds)} "
             f"in:\n{looked}",
-            hint=f"{advice}Run `zoo data fetch {name}` online, or copy\n{steps}",
+            hint=advice + error.hint,
         ) from error
+
+
+def _check_online(name: str, root: Path, downloads: Downloads) -> None:
+    """Refuses to go on without the network, and says what to fetch and where to put it."""
+    missing = [part for part in SETS[name] if not part.is_here(root)]
+    if downloads.offline and missing:
+        steps = "\n".join(f"  {part.file.urls[0]}\n    to {part.lies(root)}" for part in missing)
+        raise DataError(
+            f"{name} is not complete in {root}, and zoo is offline.",
+            hint=f"Run `zoo data fetch {name}` online, or copy\n{steps}",
+        )
 
 
 def _fetch(part: Part, root: Path, downloads: Downloads) -> int:
     """Bytes downloaded for one part; 0 where it is here."""
-    kept = root / part.keeps
-    if part.folder is not None and kept.is_dir():  # unpacking is one rename: it is whole
+    kept, target = root / part.keeps, part.lies(root)
+    if part.is_unpacked(root):
         return 0
-    target = part.lies(root)
-    was_here = target.is_file() and part.file.matches(target)
+    was_here = part.is_here(root)
     if not was_here:
         downloads.get(part.file, target.parent)
     size = target.stat().st_size
