@@ -3,13 +3,14 @@
 import json
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from tests.mirror import Mirror
 from zoo.cli.main import main
 
 
@@ -60,3 +61,13 @@ def in_tmp(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A fresh working directory."""
     monkeypatch.chdir(tmp_path)
     return tmp_path
+
+
+@pytest.fixture
+def mirror(monkeypatch: pytest.MonkeyPatch) -> Iterator[Mirror]:
+    """A server of files on this machine, with faults to switch on."""
+    monkeypatch.setenv("no_proxy", "127.0.0.1")
+    for name in ("ZOO_OFFLINE", "ZOO_MIRROR"):
+        monkeypatch.delenv(name, raising=False)
+    with Mirror() as running:
+        yield running

@@ -4,8 +4,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from zoo.data.sources import Found, Pictures
+from zoo.data.pictures import ArrayPictures, Found
 from zoo.data.sources.idx import read_idx
+from zoo.data.sources.remote import fetch_or_explain
+from zoo.downloads import Downloads
 from zoo.errors import DataError
 
 
@@ -33,42 +35,86 @@ SETS = {
     "kmnist": MnistLike(("o", "ki", "su", "tsu", "na", "ha", "ma", "ya", "re", "wo"), "KMNIST"),
 }  # fmt: skip
 
+IdxFiles = tuple[Path, Path]
+"""Pictures and labels."""
+
 _FILES = {
     "train": ("train-images-idx3-ubyte", "train-labels-idx1-ubyte"),
     "test": ("t10k-images-idx3-ubyte", "t10k-labels-idx1-ubyte"),
 }
 
 
-def read(name: str, places: Sequence[Path]) -> Found:
+def read(name: str, places: Sequence[Path], downloads: Downloads) -> Found:
     """The set from the first place that holds all of its files, plain or gzipped.
 
+    Where no place does, they are downloaded.
+
     Raises:
-        DataError: no place holds it, or a file is bad.
+        DataError: it is not here and can't be downloaded, or a file is bad.
     """
     described = SETS[name]
+    layouts = (".", f"{described.folder}/raw", "raw")
+    files = find_files(places, layouts, _FILES)
+    if files is None:
+        package = f"On Debian: apt install {described.debian}. " if described.debian else ""
+        looked_for = (f"{_FILES['train'][0]} and its three companions, plain or .gz",)
+        fetched = fetch_or_explain(name, places, looked_for, downloads, package)
+        files = find_files([fetched], layouts, _FILES)
+    assert files is not None  # fetched files have the names looked for
+    train, test = (
+        read_pictures(f"{name}/{split}", files[split], described.classes) for split in _FILES
+    )
+    return Found(train, test=test)
+
+
+def find_files(
+    places: Sequence[Path], layouts: Sequence[str], wanted: dict[str, tuple[str, str]]
+) -> dict[str, IdxFiles] | None:
+    """The idx files of each split in the first directory that holds them all, plain or gzipped."""
     for place in places:
-        for directory in (place, place / described.folder / "raw", place / "raw"):
-            files = _files(directory)
-            if files is not None:
-                train, test = (_pictures(name, split, files[split]) for split in _FILES)
-                return Found(train, test)
-    looked = "\n".join(f"  {place}" for place in places)
-    package = f"On Debian: apt install {described.debian}. Or put" if described.debian else "Put"
-    raise DataError(
-        f"{name} is not on this machine. Looked for {_FILES['train'][0]} and its three "
-        f"companions, plain or .gz, in:\n{looked}",
-        hint=f"{package} the files into one of these, or name their directory with --data.",
+        for layout in layouts:
+            paths = {
+                split: [_plain_or_gz(place / layout / name) for name in names]
+                for split, names in wanted.items()
+            }
+            if all(None not in pair for pair in paths.values()):
+                return {split: (pair[0], pair[1]) for split, pair in paths.items()}  # type: ignore[misc]
+    return None
+
+
+def read_pictures(
+    prefix: str, files: IdxFiles, classes: tuple[str, ...], first_label: int = 0
+) -> ArrayPictures:
+    """The pictures of one split.
+
+    Args:
+        prefix: of the pictures' names.
+        files: pictures and labels.
+        classes: by label.
+        first_label: what the files call the first class.
+
+    Raises:
+        DataError: a file is bad, or the two do not belong together.
+    """
+    images, labels = (read_idx(path) for path in files)
+    if images.ndim != 3 or labels.ndim != 1 or len(images) != len(labels):
+        raise DataError(f"{files[0]} and {files[1]} are no pictures with a label each.")
+    targets = labels.long() - first_label
+    for label in (targets.min().item(), targets.max().item()) if len(targets) else ():
+        if not 0 <= label < len(classes):
+            wrong = int(label) + first_label
+            raise DataError(f"{files[1]} holds the label {wrong} of {len(classes)} classes.")
+    return ArrayPictures(
+        images=images[:, None],  # (N, 1, 28, 28)
+        targets=targets,
+        classes=classes,
+        names=numbered(prefix, len(targets)),
     )
 
 
-def _files(directory: Path) -> dict[str, tuple[Path, Path]] | None:
-    found: dict[str, tuple[Path, Path]] = {}
-    for split, names in _FILES.items():
-        paths = [_plain_or_gz(directory / name) for name in names]
-        if None in paths:
-            return None
-        found[split] = (paths[0], paths[1])  # type: ignore[assignment]
-    return found
+def numbered(prefix: str, count: int) -> tuple[str, ...]:
+    """Names for pictures that have none: `mnist/train/00042`."""
+    return tuple(f"{prefix}/{index:05}" for index in range(count))
 
 
 def _plain_or_gz(path: Path) -> Path | None:
@@ -76,18 +122,3 @@ def _plain_or_gz(path: Path) -> Path | None:
         if candidate.is_file():
             return candidate
     return None
-
-
-def _pictures(name: str, split: str, files: tuple[Path, Path]) -> Pictures:
-    images, targets = (read_idx(path) for path in files)
-    classes = SETS[name].classes
-    if images.ndim != 3 or targets.ndim != 1 or len(images) != len(targets):
-        raise DataError(f"{files[0]} and {files[1]} are no pictures with a label each.")
-    if len(targets) and int(targets.max()) >= len(classes):
-        raise DataError(f"{files[1]} holds the label {int(targets.max())} of {len(classes)}.")
-    return Pictures(
-        images=images[:, None],  # (N, 1, 28, 28)
-        targets=targets.long(),
-        classes=classes,
-        names=tuple(f"{name}/{split}/{index:05}" for index in range(len(targets))),
-    )
