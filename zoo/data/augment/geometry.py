@@ -1,6 +1,6 @@
 """Rotation, shifts, shear, zoom and flips: every picture with its own matrix, in one call."""
 
-import math
+from functools import reduce
 from typing import Literal
 
 import torch
@@ -14,8 +14,8 @@ from zoo.schema import Augment
 # the memory (tests/benchmarks/augmentation.py measures it).
 _PIXELS_AT_ONCE = 2**16
 
-# Rounding must not push the border's own pixels out of the picture.
-_TOLERANCE_PX = 1e-3
+# What these show depends on whether a place lies in the picture.
+_EDGED = ("constant", "wrap")
 
 
 def random_affine(images: Tensor, settings: Augment, draws: Draws) -> Tensor:
@@ -93,19 +93,21 @@ def affine(
     if center == "keras":
         # Keras gives (H, W) to a function of (x, y), and swaps the axes of the matrix after that.
         x, y = y, x
-    theta, tx, ty, shear, zx, zy = (
-        values.cpu().double() for values in (theta, tx, ty, shear, zx, zy)
-    )
-    angle, skew = theta * (math.pi / 180), shear * (math.pi / 180)
+    angle, skew = theta.cpu().double().deg2rad(), shear.cpu().double().deg2rad()
     cos, sin = angle.cos(), angle.sin()
-    # rotation [[cos, -sin], [sin, cos]] · shear [[1, -sin(skew)], [0, cos(skew)]] · zoom
-    xx, xy = cos * zx, (-cos * skew.sin() - sin * skew.cos()) * zy
-    yx, yy = sin * zx, (-sin * skew.sin() + cos * skew.cos()) * zy
-    # rotation · shift, about (x, y)
-    x_offset = cos * tx - sin * ty + x - xx * x - xy * y
-    y_offset = sin * tx + cos * ty + y - yx * x - yy * y
-    rows = (torch.stack((xx, xy, x_offset), dim=1), torch.stack((yx, yy, y_offset), dim=1))
-    return warp(images, torch.stack(rows, dim=1), fill_mode=fill_mode, cval=cval)
+    # Keras's products in Keras's order: at right angles the last bit decides whether the border
+    # lies in the picture, and so what `constant` and `wrap` show there.
+    steps = (
+        _matrix(1, 0, x, 0, 1, y),
+        _matrix(cos, -sin, 0, sin, cos, 0),
+        _matrix(1, 0, tx, 0, 1, ty),
+        _matrix(1, -skew.sin(), 0, 0, skew.cos(), 0),
+        _matrix(zx, 0, 0, 0, zy, 0),
+        _matrix(1, 0, -x, 0, 1, -y),
+    )
+    matrix = reduce(_times, steps[1:-1])
+    matrix = _times(_times(steps[0], matrix), steps[-1])
+    return warp(images, matrix[:, :2], fill_mode=fill_mode, cval=cval)
 
 
 def warp(
@@ -124,14 +126,22 @@ def warp(
         (N, C, H, W), float.
     """
     height, width = images.shape[-2:]
-    # From the pictures' middle in halves of their sides, as grid_sample counts: -1 and 1 are the
-    # outer edges of the outer pixels (align_corners=False). In double precision: it is small.
+    if fill_mode in _EDGED:
+        # In pixels and in double precision, where there is one; see `affine`.
+        exact = torch.float32 if images.device.type == "mps" else torch.float64
+        matrix = matrix.to(exact).to(images.device)
+        columns = torch.arange(width, device=images.device, dtype=exact)
+        rows = torch.arange(height, device=images.device, dtype=exact)
+        by_column = matrix[..., 0, None] * columns  # (N, 2, W)
+        by_row = matrix[..., 2, None] + matrix[..., 1, None] * rows  # (N, 2, H)
+        return _sample_in_parts(images, by_column, by_row, fill_mode, cval)
+    # From the pictures' middle in halves of their sides, as grid_sample counts.
     sides = torch.tensor((width, height), dtype=torch.float64)
     matrix = matrix.cpu().double()
     linear, offset = matrix[..., :2], matrix[..., 2]
-    offset = (linear @ (sides - 1) + 2 * offset + 1 - sides) / sides  # (N, 2)
+    offset = ((linear * (sides - 1)).sum(dim=2) + 2 * offset + 1 - sides) / sides  # (N, 2)
     linear = linear * sides / sides[:, None]  # (N, 2, 2)
-    linear, offset = (part.to(images.device, images.dtype) for part in (linear, offset))
+    linear, offset = (part.to(images.dtype).to(images.device) for part in (linear, offset))
     by_column = linear[..., 0, None] * _middles(width, images)  # (N, 2, W)
     by_row = linear[..., 1, None] * _middles(height, images) + offset[..., None]  # (N, 2, H)
     return _sample_in_parts(images, by_column, by_row, fill_mode, cval)
@@ -149,7 +159,7 @@ def sample_axes(images: Tensor, x: Tensor, y: Tensor) -> Tensor:
 def _sample_in_parts(
     images: Tensor, by_column: Tensor, by_row: Tensor, fill_mode: str, cval: float
 ) -> Tensor:
-    """The pictures where (x, y), -1 to 1, is by_column (N, 2, W) plus by_row (N, 2, H)."""
+    """The pictures where (x, y) is by_column (N, 2, W) plus by_row (N, 2, H); see `_sample`."""
     size = len(images)
     if images.device.type == "cpu":
         size = max(torch.get_num_threads(), _PIXELS_AT_ONCE // images[0, 0].numel())
@@ -163,18 +173,19 @@ def _sample_in_parts(
 
 
 def _sample(images: Tensor, grid: Tensor, fill_mode: str, cval: float) -> Tensor:
-    """The pictures at a grid of (N, 2, H, W): x and y, -1 to 1."""
+    """The pictures at a grid of (N, 2, H, W), x and y.
+
+    It counts pixels where the fill mode looks at the edges. Otherwise it counts as grid_sample
+    does: -1 and 1 are the outer edges of the outer pixels (align_corners=False).
+    """
     padding = {"reflect": "reflection", "zeros": "zeros"}.get(fill_mode, "border")
-    outside = None
-    if fill_mode in ("constant", "wrap"):
+    if fill_mode in _EDGED:
         height, width = images.shape[-2:]
         sides = torch.tensor((width, height), device=grid.device, dtype=grid.dtype)[:, None, None]
-        last = 1 - 1 / sides  # the last pixel's centre; the first's is -last
-        outside = grid.abs() > last + 2 * _TOLERANCE_PX / sides
+        outside = (grid < 0) | (grid > sides - 1)
         if fill_mode == "wrap":
-            # scipy's wrap, which Keras uses, has the period n - 1.
-            period = (2 * last).clamp(min=2 * _TOLERANCE_PX)
-            grid = torch.where(outside, (grid + last).remainder(period) - last, grid)
+            grid = torch.where(outside, _wrapped(grid, (sides - 1).clamp(min=1)), grid)
+        grid = ((2 * grid + 1) / sides - 1).to(images.dtype)
     moved = F.grid_sample(
         images,
         grid.permute(0, 2, 3, 1),  # (N, H, W, 2); x and y stay in planes, the faster way
@@ -182,9 +193,29 @@ def _sample(images: Tensor, grid: Tensor, fill_mode: str, cval: float) -> Tensor
         padding_mode=padding,
         align_corners=False,
     )
-    if outside is not None and fill_mode == "constant":
+    if fill_mode == "constant":
         moved = moved.masked_fill(outside.any(dim=1, keepdim=True), cval)
     return moved
+
+
+def _wrapped(places: Tensor, period: Tensor) -> Tensor:
+    """Places outside the picture carried into it, as scipy does it for Keras: by n - 1 pixels."""
+    ahead, behind = (places / period).trunc(), (-places / period).trunc() + 1
+    return places + period * torch.where(places < 0, behind, -ahead)
+
+
+def _times(one: Tensor, two: Tensor) -> Tensor:
+    """The matrix product, of the same bits on every processor: `@` may round once less."""
+    columns = (one[..., [index]] * two[..., [index], :] for index in range(3))
+    return reduce(torch.add, columns)
+
+
+def _matrix(*entries: float | Tensor) -> Tensor:
+    """(N or 1, 3, 3), double, on the CPU: two rows of three entries, above (0, 0, 1)."""
+    columns = torch.broadcast_tensors(  # type: ignore[no-untyped-call]
+        *(torch.as_tensor(entry, dtype=torch.float64).cpu() for entry in (*entries, 0, 0, 1))
+    )
+    return torch.stack(columns, dim=-1).view(-1, 3, 3)
 
 
 def _pixels(shift: float, side: int) -> float:
