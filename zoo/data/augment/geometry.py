@@ -1,6 +1,5 @@
 """Rotation, shifts, shear, zoom and flips: every picture with its own matrix, in one call."""
 
-from functools import reduce
 from typing import Literal
 
 import torch
@@ -12,7 +11,7 @@ from zoo.schema import Augment
 
 # Pictures whose grid and result stay in the processor's cache; larger parts run at the speed of
 # the memory (tests/benchmarks/augmentation.py measures it).
-_PIXELS_AT_ONCE = 2**16
+_PIXELS_AT_ONCE = 2**17
 
 # What these show depends on whether a place lies in the picture.
 _EDGED = ("constant", "wrap")
@@ -27,15 +26,19 @@ def random_affine(images: Tensor, settings: Augment, draws: Draws) -> Tensor:
     height, width = images.shape[-2:]
     vertical = _pixels(settings.height_shift_range, height)
     horizontal = _pixels(settings.width_shift_range, width)
-    theta, tx, ty, shear, zx, zy = draws.unit("affine", 6)
+    ranges = {
+        "theta": (-settings.rotation_range, settings.rotation_range),
+        "tx": (-horizontal, horizontal),
+        "ty": (-vertical, vertical),
+        "shear": (-settings.shear_range, settings.shear_range),
+        "zx": settings.zoom_range,
+        "zy": settings.zoom_range,
+    }
+    low, high = torch.tensor(list(ranges.values()), dtype=torch.float64)[..., None].unbind(1)
+    drawn = between(draws.unit("affine", len(ranges)), low, high)  # (6, N)
     return affine(
         images,
-        theta=between(theta, -settings.rotation_range, settings.rotation_range),
-        tx=between(tx, -horizontal, horizontal),
-        ty=between(ty, -vertical, vertical),
-        shear=between(shear, -settings.shear_range, settings.shear_range),
-        zx=between(zx, *settings.zoom_range),
-        zy=between(zy, *settings.zoom_range),
+        **dict(zip(ranges, drawn, strict=True)),
         fill_mode=settings.fill_mode,
         cval=settings.cval,
         center="true",
@@ -93,21 +96,21 @@ def affine(
     if center == "keras":
         # Keras gives (H, W) to a function of (x, y), and swaps the axes of the matrix after that.
         x, y = y, x
-    angle, skew = theta.cpu().double().deg2rad(), shear.cpu().double().deg2rad()
-    cos, sin = angle.cos(), angle.sin()
-    # Keras's products in Keras's order: at right angles the last bit decides whether the border
-    # lies in the picture, and so what `constant` and `wrap` show there.
-    steps = (
-        _matrix(1, 0, x, 0, 1, y),
-        _matrix(cos, -sin, 0, sin, cos, 0),
-        _matrix(1, 0, tx, 0, 1, ty),
-        _matrix(1, -skew.sin(), 0, 0, skew.cos(), 0),
-        _matrix(zx, 0, 0, 0, zy, 0),
-        _matrix(1, 0, -x, 0, 1, -y),
+    theta, tx, ty, shear, zx, zy = (
+        values.cpu().double() for values in (theta, tx, ty, shear, zx, zy)
     )
-    matrix = reduce(_times, steps[1:-1])
-    matrix = _times(_times(steps[0], matrix), steps[-1])
-    return warp(images, matrix[:, :2], fill_mode=fill_mode, cval=cval)
+    cos, sin = theta.deg2rad().cos(), theta.deg2rad().sin()
+    skew_cos, skew_sin = shear.deg2rad().cos(), shear.deg2rad().sin()
+    # rotation [[cos, -sin], [sin, cos]] · shear [[1, -skew_sin], [0, skew_cos]] · zoom. The order
+    # of every sum is that of Keras's matrix products: at right angles the last bit decides whether
+    # the border lies in the picture, and so what `constant` and `wrap` show there.
+    xx, xy = cos * zx, (-cos * skew_sin - sin * skew_cos) * zy
+    yx, yy = sin * zx, (cos * skew_cos - sin * skew_sin) * zy
+    # rotation · shift, about (x, y)
+    x_offset = (-xx * x - xy * y) + (cos * tx - sin * ty + x)
+    y_offset = (-yx * x - yy * y) + (sin * tx + cos * ty + y)
+    matrix = torch.stack((xx, xy, x_offset, yx, yy, y_offset), dim=1).view(-1, 2, 3)
+    return warp(images, matrix, fill_mode=fill_mode, cval=cval)
 
 
 def warp(
@@ -141,7 +144,7 @@ def warp(
     linear, offset = matrix[..., :2], matrix[..., 2]
     offset = ((linear * (sides - 1)).sum(dim=2) + 2 * offset + 1 - sides) / sides  # (N, 2)
     linear = linear * sides / sides[:, None]  # (N, 2, 2)
-    linear, offset = (part.to(images.dtype).to(images.device) for part in (linear, offset))
+    linear, offset = (part.to(_float(images)).to(images.device) for part in (linear, offset))
     by_column = linear[..., 0, None] * _middles(width, images)  # (N, 2, W)
     by_row = linear[..., 1, None] * _middles(height, images) + offset[..., None]  # (N, 2, H)
     return _sample_in_parts(images, by_column, by_row, fill_mode, cval)
@@ -151,8 +154,8 @@ def sample_axes(images: Tensor, x: Tensor, y: Tensor) -> Tensor:
     """Pictures at the crossings of columns x (N, W) and rows y (N, H), pixels; bilinear."""
     height, width = images.shape[-2:]
     x, y = (2 * x + 1) / width - 1, (2 * y + 1) / height - 1
-    by_column = torch.stack((x, torch.zeros_like(x)), dim=1).to(images.device, images.dtype)
-    by_row = torch.stack((torch.zeros_like(y), y), dim=1).to(images.device, images.dtype)
+    by_column = torch.stack((x, torch.zeros_like(x)), dim=1).to(images.device, _float(images))
+    by_row = torch.stack((torch.zeros_like(y), y), dim=1).to(images.device, _float(images))
     return _sample_in_parts(images, by_column, by_row, "nearest", 0)
 
 
@@ -185,9 +188,9 @@ def _sample(images: Tensor, grid: Tensor, fill_mode: str, cval: float) -> Tensor
         outside = (grid < 0) | (grid > sides - 1)
         if fill_mode == "wrap":
             grid = torch.where(outside, _wrapped(grid, (sides - 1).clamp(min=1)), grid)
-        grid = ((2 * grid + 1) / sides - 1).to(images.dtype)
+        grid = ((2 * grid + 1) / sides - 1).to(_float(images))
     moved = F.grid_sample(
-        images,
+        images.to(grid.dtype),
         grid.permute(0, 2, 3, 1),  # (N, H, W, 2); x and y stay in planes, the faster way
         mode="bilinear",
         padding_mode=padding,
@@ -204,18 +207,8 @@ def _wrapped(places: Tensor, period: Tensor) -> Tensor:
     return places + period * torch.where(places < 0, behind, -ahead)
 
 
-def _times(one: Tensor, two: Tensor) -> Tensor:
-    """The matrix product, of the same bits on every processor: `@` may round once less."""
-    columns = (one[..., [index]] * two[..., [index], :] for index in range(3))
-    return reduce(torch.add, columns)
-
-
-def _matrix(*entries: float | Tensor) -> Tensor:
-    """(N or 1, 3, 3), double, on the CPU: two rows of three entries, above (0, 0, 1)."""
-    columns = torch.broadcast_tensors(  # type: ignore[no-untyped-call]
-        *(torch.as_tensor(entry, dtype=torch.float64).cpu() for entry in (*entries, 0, 0, 1))
-    )
-    return torch.stack(columns, dim=-1).view(-1, 3, 3)
+def _float(images: Tensor) -> torch.dtype:
+    return images.dtype if images.is_floating_point() else torch.float32
 
 
 def _pixels(shift: float, side: int) -> float:
@@ -225,5 +218,5 @@ def _pixels(shift: float, side: int) -> float:
 
 def _middles(side: int, images: Tensor) -> Tensor:
     """The pixels' middles along a side, between -1 and 1."""
-    counted = torch.arange(1 - side, side, 2, device=images.device, dtype=images.dtype)
+    counted = torch.arange(1 - side, side, 2, device=images.device, dtype=_float(images))
     return counted / side
