@@ -365,7 +365,7 @@ class Augment(Section):
     brightness_range: Ascending | None = None
     """Lowest and highest factor on the brightness, such as [0.8, 1.2]."""
     channel_shift_range: Range = 0.0
-    """Gray values of 0 to 255 added or taken away, within each channel's own extremes."""
+    """Gray values of 0 to 255 added or taken away, within the picture's own extremes."""
     horizontal_flip: bool = False
     """Mirror half of the pictures left to right."""
     vertical_flip: bool = False
