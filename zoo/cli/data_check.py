@@ -107,7 +107,7 @@ def _text(found: "Check") -> str:
         f"channels  {channels}",
         f"mean      {_values(found.mean)}",
         f"std       {_values(found.std)}",
-        f"balance   the commonest class has {found.imbalance:.3g} times the pictures of the rarest; "
+        f"balance   the commonest class is {found.imbalance:.3g} times the rarest; "
         f"always guessing it gives {percent(found.naive_top1)}",
     ]
     if not found.problems:

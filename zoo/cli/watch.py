@@ -26,13 +26,13 @@ def on_bad_setting(on_bad: "BadPictures | None") -> list[str]:
 class Watch:
     """Follows downloads and decoding."""
 
-    bar: "Progress | None"
     downloads: "Downloads"
+    bars: "Progress | None"
 
     def decoded(self, done: int, total: int) -> None:
         """Called with each picture that is decoded."""
-        if self.bar is not None:
-            _advance(self.bar, "decoding", done, total)
+        if self.bars is not None:
+            _advance(self.bars, "decoding", done, total, f"{done:,}/{total:,} pictures")
         elif done == 1 and total >= _WORTH_A_LINE:
             OUTPUT.progress(f"decoding {total:,} pictures")
 
@@ -42,31 +42,38 @@ def watched(*, offline: bool) -> Iterator[Watch]:
     """Shows progress while the block runs.
 
     Args:
-        offline: `--offline`; ZOO_OFFLINE says the same.
+        offline: `--offline`; `ZOO_OFFLINE` says the same.
     """
-    from zoo.downloads import Downloads, is_offline
+    from zoo.downloads import Downloads, format_bytes, is_offline
 
     if not OUTPUT.animated:
         downloads = Downloads(is_offline(offline), OUTPUT.progress, lambda _done, _total: None)
-        yield Watch(None, downloads)
+        yield Watch(downloads, None)
         return
 
     from rich.console import Console
     from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
+    def advance(done: int, total: int | None) -> None:
+        of = "" if total is None else f"/{format_bytes(total)}"
+        _advance(bars, "downloading", done, total, f"{format_bytes(done)}{of}")
+
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        TextColumn("{task.fields[amount]}"),
+        TimeRemainingColumn(),
+    )
     console = Console(stderr=True, no_color=not OUTPUT.colored, highlight=False)
-    columns = (TextColumn("{task.description}"), BarColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=console, transient=True) as bar:
-        downloads = Downloads(
-            is_offline(offline),
-            OUTPUT.progress,
-            lambda done, total: _advance(bar, "downloading", done, total),
-        )
-        yield Watch(bar, downloads)
+    with Progress(*columns, console=console, transient=True) as bars:
+        yield Watch(Downloads(is_offline(offline), OUTPUT.progress, advance), bars)
 
 
-def _advance(bar: "Progress", what: str, done: int, total: int | None) -> None:
-    task = next((task.id for task in bar.tasks if task.description == what), None)
-    if task is None:
-        task = bar.add_task(what)
-    bar.update(task, completed=done, total=total)
+def _advance(bars: "Progress", what: str, done: int, total: int | None, amount: str) -> None:
+    known = next((task for task in bars.tasks if task.description == what), None)
+    if known is None or done < known.completed:  # the next file starts anew
+        if known is not None:
+            bars.remove_task(known.id)
+        bars.add_task(what, completed=done, total=total, amount=amount)
+    else:
+        bars.update(known.id, completed=done, total=total, amount=amount)

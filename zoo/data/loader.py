@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from zoo.data.augment import augment
+from zoo.data.augment import augment, mix
 from zoo.data.fit import normalize
 from zoo.data.fitted import Fitted
 from zoo.data.randomness import generator
@@ -20,7 +20,7 @@ class Batch:
     images: Tensor
     """(N, C, H, W), float32, normalized."""
     targets: Tensor
-    """(N,), int64."""
+    """(N,), int64; with mixup or CutMix (N, num_classes), float, shares of each class."""
 
 
 class TrainingBatches:
@@ -39,6 +39,7 @@ class TrainingBatches:
         self._pictures = pictures
         self._device = device or torch.device("cpu")
         self._targets = pictures.targets.to(self._device)
+        self._num_classes = len(pictures.classes)
         self._preprocessing = preprocessing
         self._sizes = batch_sizes(len(pictures), batch_size)
         self._seed = seed
@@ -60,6 +61,9 @@ class TrainingBatches:
                 pictures.float(), self._settings, generator(self._seed, epoch, step, "augment")
             )
             targets = self._targets[indices.to(self._device)]
+            if self._settings.mixup or self._settings.cutmix:
+                draws = generator(self._seed, epoch, step, "mix")
+                images, targets = mix(images, targets, self._settings, draws, self._num_classes)
             yield Batch(normalize(images, self._preprocessing), targets)
 
 

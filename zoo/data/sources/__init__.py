@@ -42,6 +42,9 @@ def read(dataset: Dataset, given: Path | None, downloads: "Downloads | None") ->
         reader = {"folder": folder.read, "csv": table.read, "idx": idx.read}[dataset.source]
         return reader(dataset, root)
     from zoo.data.sources import named
+    from zoo.downloads import Downloads
 
+    if downloads is None:
+        downloads = Downloads(True, lambda _line: None, lambda _done, _total: None)
     name = dataset.source.removeprefix(TORCHVISION)
     return named.read_named(dataset, search_path(name, given, dataset.root), downloads)
