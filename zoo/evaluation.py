@@ -8,12 +8,12 @@ import torch
 import torch.nn.functional as F  # noqa: N812 (the field's name for it)
 from torch import Tensor, nn
 
-from zoo import data, modelfile, recipe
+from zoo import data, modelfile
+from zoo.data.gather import Progress
 from zoo.data.loader import Batch, evaluation_batches
-from zoo.description import Training
-from zoo.errors import DataError, ModelFileError, RecipeError, UsageError
-from zoo.modelfile import Source
-from zoo.schema import Recipe
+from zoo.downloads import Downloads
+from zoo.errors import DataError, UsageError
+from zoo.provenance import check_classes, task_of
 
 
 @dataclass(frozen=True)
@@ -129,8 +129,11 @@ def evaluate(
     recipe_name: str | None = None,
     overrides: tuple[str, ...] = (),
     data_directory: Path | None = None,
-    split: str = "test",
+    split_file: Path | None = None,
+    split: str | None = None,
     device: str = "cpu",
+    downloads: Downloads | None = None,
+    progress: Progress = lambda _done, _total: None,
 ) -> Evaluation:
     """Evaluates a model file or a run's best weights.
 
@@ -139,8 +142,11 @@ def evaluate(
         recipe_name: instead of the recipe that the model file holds.
         overrides: `SECTION.KEY=VALUE` for the recipe.
         data_directory: `--data`, the first place to look for the pictures.
-        split: train, validation or test.
+        split_file: a `split.csv`; left out, the run's own.
+        split: train, validation or test; left out, test, or validation where there is no test.
         device: such as `cpu` or `cuda:0`.
+        downloads: fetches a named set that is nowhere here.
+        progress: follows the decoding.
 
     Raises:
         UsageError: MODEL is a bare architecture, or there is no recipe or split to use.
@@ -152,82 +158,27 @@ def evaluate(
             f"{source.name} is an architecture with nothing trained in it.",
             hint=f"zoo train {source.name}",
         )
-    name, chosen = recipe_of(source, recipe_name, overrides)
-    opened = data.open_data(chosen.dataset, source.description.preprocessing, given=data_directory)
+    task = task_of(
+        source,
+        recipe_name=recipe_name,
+        overrides=overrides,
+        data=data_directory,
+        split_file=split_file,
+    )
+    access = data.Access(task.given, downloads, progress, task.recorded, task.must_match)
+    opened = data.open_data(task.recipe.dataset, source.description.preprocessing, access)
+    notes = [*task.notes, *opened.notes]
+    if split is None:
+        split = "test" if len(opened.parts["test"]) else "validation"
+        if split == "validation":
+            notes.append(f"{task.name} has no test pictures: these figures are of validation")
     pictures = opened.parts[split]
     if not len(pictures):
-        raise UsageError(f"The recipe {name} has no {split} pictures.")
-    check_classes(source, pictures.classes, name)
+        raise UsageError(f"The recipe {task.name} has no {split} pictures.")
+    check_classes(source, pictures.classes, task.name)
     network = modelfile.load_network(source.path, source.description).to(device)
     batches = evaluation_batches(
         pictures, source.description.preprocessing, device=torch.device(device)
     )
     figures = evaluate_network(network, batches, pictures.classes)
-    return Evaluation(tuple(split_notes(source, chosen)), source.name, name, split, figures)
-
-
-def recipe_of(
-    source: Source, recipe_name: str | None, overrides: tuple[str, ...]
-) -> tuple[str, Recipe]:
-    """Name and content of the recipe to use: the one given, else the model file's, else the card's.
-
-    Raises:
-        RecipeError: it is invalid.
-    """
-    training = source.description.training
-    if recipe_name is not None:
-        return Path(recipe_name).stem, recipe.load_recipe(recipe_name, overrides)
-    if training is not None:
-        return training.recipe, recipe.override(trained_recipe(source, training), overrides)
-    return source.card.recipe, recipe.load_recipe(source.card.recipe, overrides)
-
-
-def trained_recipe(source: Source, training: Training) -> Recipe:
-    """The recipe that a model file holds.
-
-    Raises:
-        ModelFileError: it is none of this version's.
-    """
-    try:
-        return recipe.from_json(training.content, str(source.path))
-    except RecipeError as error:
-        raise ModelFileError(f"{source.path} holds a recipe that is invalid: {error}") from error
-
-
-def split_notes(source: Source, chosen: Recipe) -> list[str]:
-    """A warning where the pictures are split otherwise than when the model was trained."""
-    training = source.description.training
-    if training is None:
-        return []
-    before = trained_recipe(source, training).dataset
-    if before == chosen.dataset or before.source != chosen.dataset.source:
-        return []
-    return [
-        f"{source.name} was trained on another split of {before.source}: "
-        "pictures it learned from may now be among the test pictures"
-    ]
-
-
-def check_classes(source: Source, classes: tuple[str, ...], recipe_name: str) -> None:
-    """Refuses pictures whose classes are not the model's, in the model's order.
-
-    Raises:
-        DataError: names, number or order differ.
-    """
-    ours = source.description.classes
-    if ours and ours != classes:
-        missing, surplus = sorted({*ours} - {*classes}), sorted({*classes} - {*ours})
-        reasons = [
-            f"it lacks {', '.join(missing)}" if missing else "",
-            f"{', '.join(surplus)} are new to the model" if surplus else "",
-        ]
-        difference = "; ".join(reason for reason in reasons if reason) or "their order differs"
-        raise DataError(
-            f"The classes of {recipe_name} are not those of {source.name}: {difference}."
-        )
-    if source.description.arguments.num_classes != len(classes):
-        raise DataError(
-            f"{source.name} tells {source.description.arguments.num_classes} classes apart, "
-            f"{recipe_name} has {len(classes)}.",
-            hint=f"Build it with --num-classes {len(classes)}.",
-        )
+    return Evaluation(tuple(notes), source.name, task.name, split, figures)

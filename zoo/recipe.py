@@ -12,12 +12,15 @@ from ruamel.yaml import YAML
 
 from zoo import shipped, yaml_nodes
 from zoo.errors import Detail, RecipeError, UsageError, did_you_mean
+from zoo.files import check_output_file, disk_errors, write_text
 from zoo.schema import SECTIONS, SOURCES, Recipe, Section
 
 __all__ = [
-    "Recipe", "from_json", "is_override", "json_schema", "load_recipe", "locate", "override",
-    "resolved_yaml",
+    "HINT", "Recipe", "copy", "from_json", "is_override", "json_schema", "load_recipe", "locate",
+    "override", "resolved_yaml",
 ]  # fmt: skip
+
+_EDITOR_LINE = "# yaml-language-server: $schema="
 
 
 def locate(name: str) -> Path:
@@ -73,12 +76,39 @@ def from_json(document: Mapping[str, Any], file: str) -> Recipe:
     return _validate(yaml_nodes.Document(dict(document), {}), (), file)
 
 
+def copy(name: str, file: Path | None, *, force: bool) -> Path:
+    """Copies a recipe, and points its editor line to the schema where it lies here.
+
+    Args:
+        name: a shipped recipe's, or a path.
+        file: where to; None is the recipe's own name in the working directory.
+        force: replace an existing file.
+
+    Returns:
+        The file written.
+
+    Raises:
+        RecipeError: there is no such recipe.
+        OutputExistsError: the file exists and `force` is false.
+        DiskError: it can't be written.
+    """
+    path = locate(name)
+    target = Path(f"{path.stem}.yaml") if file is None else file
+    with disk_errors("read", path):
+        text = path.read_text(encoding="utf-8")
+    check_output_file(target, force=force)
+    schema = shipped.schema_path().resolve().as_uri()
+    text = text.replace(f"{_EDITOR_LINE}{shipped.SCHEMA}", f"{_EDITOR_LINE}{schema}", 1)
+    write_text(target, text)
+    return target
+
+
 def json_schema() -> dict[str, Any]:
     """The JSON Schema of a recipe, which editors check and complete YAML with."""
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
-        "title": "zoo recipe",
         **Recipe.model_json_schema(),
+        "title": "A recipe of zoo",
     }
 
 
@@ -86,9 +116,10 @@ def resolved_yaml(recipe: Recipe) -> str:
     """A recipe with every default written out, as YAML that can be loaded again."""
     text = io.StringIO()
     yaml = YAML(typ="safe", pure=True)
-    yaml.default_flow_style = None
+    yaml.default_flow_style = False
     yaml.sort_base_mapping_type_on_output = False  # type: ignore[assignment]
-    yaml.dump(_given(recipe.model_dump(mode="json")), text)
+    document = recipe.model_dump(mode="json", exclude={"dataset": recipe.dataset.surplus_options()})
+    yaml.dump(_given(document), text)
     return text.getvalue()
 
 
@@ -128,10 +159,10 @@ def _validate(document: yaml_nodes.Document, overrides: Sequence[str], file: str
     details = sorted(
         dict.fromkeys(details), key=lambda detail: (detail.line or 0, detail.column or 0)
     )
-    raise RecipeError("\n".join(str(detail) for detail in details), _HINT, details=details)
+    raise RecipeError("\n".join(str(detail) for detail in details), HINT, details=details)
 
 
-_HINT = "zoo recipes schema says every key; zoo recipes show digits prints a valid recipe."
+HINT = "zoo recipes schema says every key; zoo recipes show digits prints a valid recipe."
 
 
 def _detail(

@@ -108,6 +108,10 @@ SOURCES = (
     "digits", "shapes", "mnist", "fashion-mnist", "kmnist", "emnist", "cifar10", "cifar100",
     "svhn", "stl10", "flowers102", "food101", "imagenet", "folder", "csv", "idx",
 )  # fmt: skip
+MADE_HERE = ("digits", "shapes")
+"""Sources that come with zoo and lie in no directory."""
+OF_ONES_OWN = ("folder", "csv", "idx")
+"""Sources that are a directory of the user's."""
 
 _ChannelsInput = float | list[float] | Literal["auto"]
 PerChannel = Annotated[
@@ -203,6 +207,10 @@ class Dataset(Section):
             raise ValueError("dataset.classes names a class twice")
         return self
 
+    def surplus_options(self) -> set[str]:
+        """Options of other sources."""
+        return {key for key, sources in _APPLIES.items() if self.source not in sources}
+
 
 _APPLIES = {
     "split": ("emnist",),
@@ -261,6 +269,16 @@ class Preprocess(Section):
                 "featurewise_std_normalization measures the std, so preprocess.std is surplus"
             )
         return self
+
+    @property
+    def is_silent_on_scale(self) -> bool:
+        """Whether nothing is said of how values are scaled."""
+        plain = Preprocess()
+        keys = (
+            "mean", "std", "rescale", "featurewise_center", "featurewise_std_normalization",
+            "samplewise_center", "samplewise_std_normalization",
+        )  # fmt: skip
+        return all(getattr(self, key) == getattr(plain, key) for key in keys)
 
     @property
     def measures_mean(self) -> bool:
@@ -347,7 +365,7 @@ class Augment(Section):
     brightness_range: Ascending | None = None
     """Lowest and highest factor on the brightness, such as [0.8, 1.2]."""
     channel_shift_range: Range = 0.0
-    """Gray values of 0 to 255 added or taken away, within each channel's own extremes."""
+    """Gray values of 0 to 255 added or taken away, within the picture's own extremes."""
     horizontal_flip: bool = False
     """Mirror half of the pictures left to right."""
     vertical_flip: bool = False

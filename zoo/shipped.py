@@ -15,6 +15,15 @@ def recipes_directory() -> Path:
     return installed if installed.is_dir() else package.parent / "recipes"
 
 
+SCHEMA = "recipe.schema.json"
+"""The JSON Schema beside the recipes; editors find it by each recipe's first line."""
+
+
+def schema_path() -> Path:
+    """The file of the JSON Schema."""
+    return recipes_directory() / SCHEMA
+
+
 def names() -> list[str]:
     """Names of the recipes, sorted."""
     return sorted(path.stem for path in recipes_directory().glob("*.yaml"))

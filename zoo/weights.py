@@ -26,12 +26,19 @@ class Loaded:
     """Kind and SHA-256 of the file; no path, so that equal models are equal bytes."""
     description: Description | None
     """What the file says of itself, if it is a model file."""
+    left_out: tuple[str, ...] = ()
+    """Tensors of another shape, in place of which the network keeps its own."""
 
 
-def load_weights(network: nn.Module, path: Path) -> Loaded:
+def load_weights(network: nn.Module, path: Path, *, fresh: str | None = None) -> Loaded:
     """Loads a file's tensors into a network, whatever the file is called.
 
     Half-precision and double tensors are converted to the network's own type.
+
+    Args:
+        network: whose tensors are replaced.
+        path: a model file, a run, plain safetensors, or a pickled state dict.
+        fresh: the path of a module that keeps its own tensors where the file's have other shapes.
 
     Raises:
         UsageError: there is no such file.
@@ -67,8 +74,17 @@ def load_weights(network: nn.Module, path: Path) -> Loaded:
         else tensor.contiguous()
         for name, tensor in tensors.items()
     }
+    left_out = tuple(
+        name
+        for name, tensor in wanted.items()
+        if fresh is not None
+        and name.startswith(f"{fresh}.")
+        and name in converted
+        and converted[name].shape != tensor.shape
+    )
+    converted.update({name: wanted[name] for name in left_out})
     modelfile.assign(network, converted, str(path))
-    return Loaded(f"{kind}, SHA-256 {digest}", description)
+    return Loaded(f"{kind}, SHA-256 {digest}", description, left_out)
 
 
 def _state_dict(path: Path) -> dict[str, Tensor]:

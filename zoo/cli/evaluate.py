@@ -12,10 +12,14 @@ from zoo.cli.options import (
     DatasetSettings,
     Device,
     ModelArg,
+    Offline,
+    OnBad,
     RecipeOption,
+    SplitFile,
     Threads,
 )
 from zoo.cli.output import Column, Result, Table, count, percent, terminal_width
+from zoo.cli.watch import on_bad_setting, watched
 from zoo.errors import ThresholdError, UsageError
 
 if TYPE_CHECKING:
@@ -52,7 +56,13 @@ def evaluate(
     recipe: RecipeOption = None,
     data: DataDirectory = None,
     settings: DatasetSettings = None,
-    split: Annotated[SplitName, typer.Option(help="Which pictures.")] = SplitName.test,
+    split: Annotated[
+        SplitName | None,
+        typer.Option(help="Which pictures; left out, test, or validation where there is no test."),
+    ] = None,
+    split_file: SplitFile = None,
+    on_bad: OnBad = None,
+    offline: Offline = False,
     min_top1: Annotated[
         float | None,
         typer.Option(metavar="SHARE", help="Exit 10 below this accuracy, such as 0.95."),
@@ -83,14 +93,18 @@ def evaluate(
 
     if threads is not None:
         torch.set_num_threads(threads)
-    found = evaluation.evaluate(
-        model,
-        recipe_name=recipe,
-        overrides=tuple(for_recipe),
-        data_directory=data,
-        split=split.value,
-        device=str(devices.choose(device)),
-    )
+    with watched(offline=offline) as watch:
+        found = evaluation.evaluate(
+            model,
+            recipe_name=recipe,
+            overrides=(*for_recipe, *on_bad_setting(on_bad)),
+            data_directory=data,
+            split_file=split_file,
+            split=None if split is None else split.value,
+            device=str(devices.choose(device)),
+            downloads=watch.downloads,
+            progress=watch.decoded,
+        )
     for note in found.notes:
         OUTPUT.note(note)
     rows = [vars(figures) for figures in found.figures.per_class]

@@ -1,5 +1,6 @@
 """Option types, each defined once."""
 
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
@@ -7,6 +8,13 @@ import typer
 
 from zoo import catalog
 from zoo.errors import UsageError
+
+
+class BadPictures(StrEnum):
+    """What to do with pictures that can't be read."""
+
+    error = "error"
+    skip = "skip"
 
 
 def _complete_architecture(incomplete: str) -> list[str]:
@@ -39,18 +47,36 @@ RecipeOption = Annotated[
         autocompletion=_complete_recipe,
     ),
 ]
+RecipeArg = Annotated[
+    str | None,
+    typer.Argument(
+        metavar="[RECIPE]",
+        help="A shipped recipe's name or a YAML file; left out, --data means `folder`.",
+        autocompletion=_complete_recipe,
+    ),
+]
 DataDirectory = Annotated[
     Path | None,
     typer.Option(
         "--data",
         metavar="DIR",
-        help="First place to look for the recipe's pictures: the set's directory, or the one "
-        "that holds it.",
+        help="Where the pictures are: your own directory of them, or the first place to look "
+        "for a named set. Without --recipe it means the recipe `folder`.",
     ),
+]
+OnBad = Annotated[
+    BadPictures | None,
+    typer.Option(
+        help="What to do when pictures can't be read: list them and stop, or leave them out."
+    ),
+]
+SplitFile = Annotated[
+    Path | None,
+    typer.Option(metavar="FILE", help="Split the pictures as another run did, by its split.csv."),
 ]
 Offline = Annotated[
     bool,
-    typer.Option("--offline", help="Download nothing; ZOO_OFFLINE=1 says the same everywhere."),
+    typer.Option("--offline", help="Download nothing; so does ZOO_OFFLINE=1."),
 ]
 NumClasses = Annotated[
     int | None,
@@ -71,6 +97,10 @@ LayerSettings = Annotated[
 DatasetSettings = Annotated[
     list[str] | None,
     typer.Option("--set", metavar="KEY=VALUE", help="The recipe's dataset.KEY=VALUE. Repeatable."),
+]
+Overrides = Annotated[
+    list[str] | None,
+    typer.Option("--set", metavar="KEY=VALUE", help="The recipe's SECTION.KEY=VALUE. Repeatable."),
 ]
 Settings = Annotated[
     list[str] | None,
@@ -100,6 +130,22 @@ Weights = Annotated[
         help="Start from a model file, a run, plain safetensors, or a .pt/.pth state dict.",
     ),
 ]
+
+
+def chosen_recipe(recipe: str | None, directory: Path | None, *, has_weights: bool) -> str:
+    """The recipe given, or what --data alone means.
+
+    Raises:
+        UsageError: neither is given.
+    """
+    if recipe is not None:
+        return recipe
+    if directory is None:
+        raise UsageError(
+            "Which pictures? Neither a recipe nor --data is given.",
+            hint="zoo recipes list shows every recipe; --data DIR means your own pictures.",
+        )
+    return "folder-finetune" if has_weights else "folder"
 
 
 def parse_size(text: str | None) -> tuple[int, int] | None:

@@ -1,10 +1,13 @@
-"""`zoo recipes list | show | validate`."""
+"""`zoo recipes list | show | validate | copy | schema`."""
 
+import shlex
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from zoo.cli.app import Debug, Json, Quiet, app, command, configure
+from zoo.cli.options import Force, Overrides
 from zoo.cli.output import Column, Result, Table
 from zoo.errors import RecipeError
 
@@ -46,14 +49,27 @@ def list_recipes() -> Result:
     return Result({"recipes": rows}, table=Table(COLUMNS, rows))
 
 
-@command(recipes, "show", example="zoo recipes show digits\nzoo recipes show digits --json")
-def show(name: NameArg) -> Result:
-    """Show a recipe's YAML; with --json everything it means, defaults included."""
+@command(
+    recipes,
+    "show",
+    example="zoo recipes show digits\nzoo recipes show digits --resolved\n"
+    "zoo recipes show digits --set augment.rotation_range=15 --json",
+)
+def show(
+    name: NameArg,
+    resolved: Annotated[
+        bool, typer.Option("--resolved", help="With every default written out.")
+    ] = False,
+    settings: Overrides = None,
+) -> Result:
+    """Show a recipe's YAML; with --resolved or --json everything it means."""
     from zoo import recipe
 
-    loaded = recipe.load_recipe(name)
+    loaded = recipe.load_recipe(name, settings or ())
     path = recipe.locate(name)
     document = {"name": path.stem, "path": str(path), "recipe": loaded.model_dump(mode="json")}
+    if resolved or settings:
+        return Result(document, recipe.resolved_yaml(loaded).rstrip("\n"))
     return Result(document, path.read_text(encoding="utf-8").rstrip("\n"))
 
 
@@ -76,7 +92,42 @@ def validate(
     text = "\n".join(f"{name}: ok" for name in files if name not in failures)
     failure = RecipeError(
         "\n".join(error.message for error in failures.values()),
-        hint="zoo recipes show digits prints a valid recipe.",
+        hint=recipe.HINT,
         details=[detail for error in failures.values() for detail in error.details],
     )
     return Result(document, text, failure=failure if failures else None)
+
+
+@command(
+    recipes,
+    "copy",
+    example="zoo recipes copy digits\nzoo recipes copy folder cats.yaml",
+)
+def copy(
+    name: NameArg,
+    file: Annotated[
+        Path | None,
+        typer.Argument(metavar="[FILE]", help="Where to; left out, RECIPE.yaml in this directory."),
+    ] = None,
+    force: Force = False,
+) -> Result:
+    """Copy a recipe, to change it; editors check the copy against the schema."""
+    from zoo import recipe
+
+    target = recipe.copy(name, file, force=force)
+    quoted = shlex.quote(str(target))
+    text = (
+        f"{target}\n\nnext:\n  zoo recipes validate {quoted}\n  zoo train lenet5 --recipe {quoted}"
+    )
+    return Result({"recipe": name, "output": str(target)}, text)
+
+
+@command(recipes, "schema", example="zoo recipes schema > recipe.schema.json")
+def schema() -> Result:
+    """Print the JSON Schema of a recipe: every key with its type, default, unit and meaning."""
+    import json
+
+    from zoo import recipe
+
+    document = recipe.json_schema()
+    return Result({"recipe_schema": document}, json.dumps(document, indent=2))

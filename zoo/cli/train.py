@@ -14,12 +14,17 @@ from zoo.cli.options import (
     Device,
     Force,
     ModelArg,
+    Offline,
+    OnBad,
     RecipeOption,
     Seed,
     Settings,
+    SplitFile,
     Threads,
+    Weights,
 )
 from zoo.cli.output import Result, percent
+from zoo.cli.watch import on_bad_setting, watched
 from zoo.errors import UsageError
 
 if TYPE_CHECKING:
@@ -31,12 +36,14 @@ if TYPE_CHECKING:
     app,
     "train",
     example="zoo train lenet5\nzoo train keras-mnist-cnn --epochs 5 --lr 5e-4\n"
+    "zoo train lenet5 --data ~/my-pictures\n"
     "zoo train lenet5 --set c1.out_channels=12 --set augment.rotation_range=20",
 )
 def train(
     model: ModelArg,
     recipe: RecipeOption = None,
     data: DataDirectory = None,
+    weights: Weights = None,
     epochs: Annotated[
         int | None, typer.Option(min=1, metavar="N", help="Passes over the training split.")
     ] = None,
@@ -48,6 +55,9 @@ def train(
     ] = None,
     seed: Seed = None,
     settings: Settings = None,
+    split_file: SplitFile = None,
+    on_bad: OnBad = None,
+    offline: Offline = False,
     max_steps: Annotated[
         int | None,
         typer.Option(
@@ -76,20 +86,26 @@ def train(
     for_recipe, for_layers = split_settings(settings)
     flags = {"epochs": epochs, "batch_size": batch_size, "lr": lr, "seed": seed}
     for_recipe += [f"train.{key}={value}" for key, value in flags.items() if value is not None]
-    session = prepare(
-        Request(
-            model=model,
-            recipe=recipe,
-            overrides=tuple(for_recipe),
-            layer_settings=tuple(parse_settings(for_layers)),
-            data=data,
-            device=device,
-            threads=threads,
-            output=output,
-            max_steps=max_steps,
-            force=force,
+    for_recipe += on_bad_setting(on_bad)
+    with watched(offline=offline) as watch:
+        session = prepare(
+            Request(
+                model=model,
+                recipe=recipe,
+                overrides=tuple(for_recipe),
+                layer_settings=tuple(parse_settings(for_layers)),
+                data=data,
+                split_file=split_file,
+                weights=weights,
+                downloads=watch.downloads,
+                progress=watch.decoded,
+                device=device,
+                threads=threads,
+                output=output,
+                max_steps=max_steps,
+                force=force,
+            )
         )
-    )
     for note in session.notes:
         OUTPUT.note(note)
     OUTPUT.progress(_headline(session))

@@ -1,21 +1,46 @@
-"""From a recipe to batches: `sources` (what pictures), `split`, `fit`, `augment`, `loader`."""
+"""From a recipe to batches: `sources`, `gather` (decode and fit), `split`, `augment`, `loader`."""
 
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
 
 from zoo.data import sources
-from zoo.data.fit import fit
-from zoo.data.sources import Pictures
-from zoo.data.split import SPLITS, draw
-from zoo.errors import UsageError
-from zoo.schema import Dataset, Preprocessing
+from zoo.data.fit import mean_and_std
+from zoo.data.fitted import Fitted
+from zoo.data.gather import Bad, Gathered, Progress, Settings, gather
+from zoo.data.pictures import Found
+from zoo.data.split import SPLITS, Split, draw, restrict
+from zoo.errors import DataError, UsageError
+from zoo.schema import Dataset, Preprocess, Preprocessing
 
-__all__ = ["Data", "Pictures", "open_data"]
+if TYPE_CHECKING:
+    from zoo.downloads import Downloads
 
-_DEFAULT_TEST = 0.2
+__all__ = ["Access", "Data", "Fitted", "naive_top1", "open_data"]
+
+_VALIDATION = 0.1
+_TEST = 0.2
+_MEASURED_AT_ONCE = 512
+
+
+@dataclass(frozen=True)
+class Access:
+    """How pictures are reached on this machine."""
+
+    given: Path | None = None
+    """`--data`, the first place to look."""
+    downloads: "Downloads | None" = None
+    """Fetches a named set that is nowhere here; None fetches nothing."""
+    progress: Progress = lambda _done, _total: None
+    """Follows the decoding."""
+    recorded: Mapping[str, str] | None = None
+    """An earlier split, by content hash."""
+    must_match: bool = False
+    """Whether none of the pictures being in the earlier split is an error."""
 
 
 @dataclass(frozen=True)
@@ -23,10 +48,16 @@ class Data:
     """A dataset, split, its pictures fitted to a network's input."""
 
     classes: tuple[str, ...]
-    parts: dict[str, Pictures]
+    parts: dict[str, Fitted]
     """`train`, `validation` and `test`; an empty one where there is none."""
-    split_csv: str
-    """The text of a run's `split.csv`: the pictures that zoo split itself."""
+    split_csv: str | None
+    """The text of a run's `split.csv`: the pictures that zoo split itself; None where none."""
+    preprocessing: Preprocessing
+    """With mean and std measured, where the recipe says so."""
+    notes: tuple[str, ...] = ()
+    """What the user should know."""
+    bad: tuple[Bad, ...] = ()
+    """Pictures that were left out, for they can't be read."""
 
     @property
     def counts(self) -> dict[str, int]:
@@ -34,38 +65,48 @@ class Data:
         return {name: len(pictures) for name, pictures in self.parts.items()}
 
 
-def open_data(dataset: Dataset, preprocessing: Preprocessing, given: Path | None = None) -> Data:
-    """Reads, splits and fits a dataset.
+def open_data(
+    dataset: Dataset,
+    preprocessing: Preprocessing,
+    access: Access | None = None,
+    *,
+    measure: Preprocess | None = None,
+) -> Data:
+    """Reads, checks, splits and fits a dataset.
 
     Args:
         dataset: the recipe's section.
         preprocessing: of the network.
-        given: `--data`, the first place to look.
+        access: how the pictures are reached.
+        measure: a recipe's wishes: where mean or std is `auto`, the training split decides them.
 
     Raises:
         DataError: pictures are missing or bad, or a split would be empty.
         UsageError: an option does not apply to this source.
     """
-    found = sources.read(dataset, given)
-    if found.test is not None and dataset.test is not None:
-        raise UsageError(
-            f"{dataset.source} has a test split of its own, so dataset.test does not apply."
+    access = access or Access()
+    found = sources.read(dataset, access.given, access.downloads)
+    check_applies(dataset, found)
+    settings = Settings(dataset.on_bad, dataset.in_memory, dataset.workers, access.progress)
+    gathered = {
+        name: gather(pictures, preprocessing, settings)
+        for name, pictures in (
+            ("train", found.train),
+            ("validation", found.validation),
+            ("test", found.test),
         )
-    share = _DEFAULT_TEST if dataset.test is None else dataset.test
-    split = draw(
-        found.train,
-        validation=0.1 if dataset.validation is None else dataset.validation,
-        test=0.0 if found.test is not None else share,
-        seed=dataset.seed,
-    )
-    parts = {name: found.train.at(split.indices(name)) for name in SPLITS}
-    if found.test is not None:
-        parts["test"] = found.test
-    fitted = {
-        name: pictures.with_images(fit(pictures.images, preprocessing))
-        for name, pictures in parts.items()
+        if pictures is not None
     }
-    return Data(found.train.classes, fitted, split.to_csv(found.train.names))
+    bad = tuple(one for part in gathered.values() for one in part.bad)
+    for name, part in gathered.items():
+        _check_classes(part.fitted, name)
+    parts, split_csv = _split(dataset, found, gathered, access)
+    preprocessing = _measured(preprocessing, measure, parts["train"])
+    notes = list(found.notes)
+    if bad:
+        names = ", ".join(one.path for one in bad[:5]) + (", …" if len(bad) > 5 else "")
+        notes.append(f"{len(bad):,} pictures can't be read and are left out: {names}")
+    return Data(found.train.classes, parts, split_csv, preprocessing, tuple(notes), bad)
 
 
 def naive_top1(targets: Tensor, num_classes: int) -> tuple[int, float]:
@@ -73,3 +114,98 @@ def naive_top1(targets: Tensor, num_classes: int) -> tuple[int, float]:
     counts = torch.bincount(targets, minlength=num_classes)
     commonest = int(counts.argmax())
     return commonest, float(counts[commonest]) / max(1, len(targets))
+
+
+def check_applies(dataset: Dataset, found: Found) -> None:
+    """Refuses shares of what the source has split itself.
+
+    Raises:
+        UsageError: dataset.validation or dataset.test does not apply.
+    """
+    for name, own in (("validation", found.validation), ("test", found.test)):
+        if own is not None and getattr(dataset, name) is not None:
+            raise UsageError(
+                f"{dataset.source} has a {name} split of its own, so dataset.{name} does not apply."
+            )
+
+
+def _check_classes(part: Fitted, split: str) -> None:
+    """After bad pictures are left out, each class must still have one."""
+    counts = torch.bincount(part.targets, minlength=len(part.classes))
+    empty = [name for name, count in zip(part.classes, counts.tolist(), strict=True) if not count]
+    if empty and (split == "train" or len(empty) == len(part.classes)):
+        raise DataError(f"No picture of {', '.join(empty)} is left in {split}.")
+
+
+def _split(
+    dataset: Dataset, found: Found, gathered: dict[str, Gathered], access: Access
+) -> tuple[dict[str, Fitted], str | None]:
+    """The pictures of each split, and what is to be recorded of those that zoo split."""
+    train = gathered["train"]
+    parts = {name: part.fitted for name, part in gathered.items()}
+    nothing = train.fitted.at([])
+    split = split_training(dataset, found, train.digests, train.fitted.targets, access)
+    if split is None:
+        return {name: parts.get(name, nothing) for name in SPLITS}, None
+    drawn = {name: train.fitted.at(split.indices(name)) for name in SPLITS}
+    own = {name: part for name, part in parts.items() if name != "train"}
+    return {**drawn, **own}, split.to_csv(train.fitted.names)
+
+
+def split_training(
+    dataset: Dataset,
+    found: Found,
+    digests: Callable[[], list[str]],
+    targets: Tensor,
+    access: Access,
+) -> Split | None:
+    """What is drawn from the training pictures; None where nothing is.
+
+    Args:
+        dataset: the recipe's section.
+        found: which splits the source has itself.
+        digests: the content hash of each readable training picture.
+        targets: (N,), of the same pictures.
+        access: an earlier split.
+
+    Raises:
+        DataError: the earlier split is of other pictures, or too few are left to train on.
+    """
+    shares = _shares(dataset, found)
+    if not any(shares.values()):
+        return None
+    hashes = digests()
+    recorded = restrict(access.recorded or {}, hashes)
+    if access.must_match and not recorded:
+        raise DataError(
+            "None of the pictures is in the split file: it belongs to another dataset.",
+            hint="Leave --split-file out to draw a new split.",
+        )
+    return draw(hashes, targets.tolist(), seed=dataset.seed, recorded=recorded, **shares)
+
+
+def _shares(dataset: Dataset, found: Found) -> dict[str, float]:
+    """How much of the training pictures goes to validation and test."""
+    validation = _VALIDATION if dataset.validation is None else dataset.validation
+    test = dataset.test
+    if test is None:
+        test = _TEST if found.draws_test else 0.0
+    return {
+        "validation": 0.0 if found.validation is not None else validation,
+        "test": 0.0 if found.test is not None else test,
+    }
+
+
+def _measured(
+    preprocessing: Preprocessing, wishes: Preprocess | None, train: Fitted
+) -> Preprocessing:
+    if wishes is None or not (wishes.measures_mean or wishes.measures_std):
+        return preprocessing
+    batches = train.batches(torch.split(torch.arange(len(train)), _MEASURED_AT_ONCE))
+    mean, std = mean_and_std(batches, preprocessing)
+    return preprocessing.model_copy(
+        update={
+            "mean": mean if wishes.measures_mean else preprocessing.mean,
+            "std": std if wishes.measures_std else preprocessing.std,
+        }
+    )

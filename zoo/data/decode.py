@@ -2,15 +2,13 @@
 
 import io
 import warnings
-from pathlib import Path
 
 import numpy as np
 import torch
-from PIL import Image, ImageOps
+from PIL import Image, ImageOps, UnidentifiedImageError
 from torch import Tensor
 
 from zoo.errors import DataError
-from zoo.files import disk_errors
 
 # No others: Pillow would run Ghostscript on an EPS named .jpg.
 FORMATS = ("JPEG", "MPO", "PNG", "WEBP", "BMP", "GIF", "TIFF", "PPM")
@@ -26,20 +24,6 @@ _UPRIGHT = 1
 
 class BadPictureError(DataError):
     """A file that is no picture, or a damaged or dangerous one."""
-
-
-def decode_file(path: Path) -> Tensor:
-    """The pixels of a file.
-
-    Returns:
-        (1 or 3, h, w), uint8.
-
-    Raises:
-        BadPictureError: it can't be decoded; the message gives the reason without the path.
-        DiskError: it can't be read.
-    """
-    with disk_errors("read", path):
-        return decode(path.read_bytes())
 
 
 def decode(content: bytes) -> Tensor:
@@ -68,7 +52,7 @@ def decode(content: bytes) -> Tensor:
             if picture.format == "JPEG" and picture.mode in ("L", "RGB") and upright:
                 return _decode_jpeg(content)
             return _pixels(ImageOps.exif_transpose(picture))
-    except Image.UnidentifiedImageError as error:
+    except UnidentifiedImageError as error:
         raise BadPictureError("no JPEG, PNG, WebP, BMP, GIF, TIFF or PPM") from error
     except Image.DecompressionBombError as error:
         raise BadPictureError("more than 179 million pixels, a decompression bomb") from error
@@ -76,6 +60,20 @@ def decode(content: bytes) -> Tensor:
     except Exception as error:
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise BadPictureError(f"damaged: {reason}") from error
+
+
+def suffixes(content: bytes) -> frozenset[str]:
+    """The suffixes that name such a picture, such as `.jpg` and `.jpeg`; none where it is none."""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            kind = Image.open(io.BytesIO(content), formats=FORMATS).format
+    except Exception:  # whatever a damaged file does to a decoder
+        return frozenset()
+    Image.init()
+    return frozenset(suffix for suffix, name in Image.EXTENSION.items() if name == kind) | (
+        frozenset({".jpg", ".jpeg"}) if kind == "MPO" else frozenset()
+    )
 
 
 def to_tensor(picture: Image.Image) -> Tensor:
@@ -87,7 +85,8 @@ def _decode_jpeg(content: bytes) -> Tensor:
     from torchvision.io import decode_jpeg
 
     # torch wants a writable buffer, though nothing is written to it.
-    return decode_jpeg(torch.frombuffer(bytearray(content), dtype=torch.uint8))
+    pixels: Tensor = decode_jpeg(torch.frombuffer(bytearray(content), dtype=torch.uint8))
+    return pixels
 
 
 def _pixels(picture: Image.Image) -> Tensor:

@@ -1,5 +1,7 @@
 """Fitting pictures to a network's input, and scaling them."""
 
+from collections.abc import Iterable
+
 import torch
 import torch.nn.functional as F  # noqa: N812 (the field's name for it)
 from torch import Tensor
@@ -8,10 +10,14 @@ from zoo.schema import Preprocessing
 
 # ITU-R BT.601, as PIL's mode "L" has it.
 _LUMA = (0.299, 0.587, 0.114)
+_KERAS_EPSILON = 1e-6
 
 
 def fit(images: Tensor, preprocessing: Preprocessing) -> Tensor:
     """Pictures of one size as the network's input size and channels, still uint8.
+
+    They are resized in two passes, along the rows and then the columns, each rounded to uint8, as
+    Pillow does it and to its very values.
 
     Args:
         images: (N, 1 or 3, h, w), uint8.
@@ -26,16 +32,64 @@ def fit(images: Tensor, preprocessing: Preprocessing) -> Tensor:
     if preprocessing.fit != "resize":
         choose = max if preprocessing.fit == "crop" else min
         scale = choose(content_height / height, content_width / width)
-        content_height, content_width = round(height * scale), round(width * scale)
+        content_height = max(1, round(height * scale))
+        content_width = max(1, round(width * scale))
     images = _resize(images, (content_height, content_width), preprocessing.interpolation)
     return _center(images, preprocessing.size)
 
 
 def normalize(images: Tensor, preprocessing: Preprocessing) -> Tensor:
-    """Pictures of 0 to 255, any type, as float32 `(x / 255 - mean) / std`."""
+    """Pictures of 0 to 255, any type, as float32.
+
+    They are scaled, given their own mean and standard deviation if the recipe says so (as Keras's
+    ImageDataGenerator does it), and then `(x - mean) / std`.
+
+    Args:
+        images: (N, C, H, W).
+        preprocessing: rescale, samplewise options, mean and std.
+    """
     mean = torch.tensor(preprocessing.mean, device=images.device)[:, None, None]
     std = torch.tensor(preprocessing.std, device=images.device)[:, None, None]
-    return images * (1 / (255 * std)) - mean / std
+    if not (preprocessing.samplewise_center or preprocessing.samplewise_std_normalization):
+        return images * (preprocessing.rescale / std) - mean / std
+    images = images * preprocessing.rescale
+    if preprocessing.samplewise_center:
+        images = images - images.mean(dim=(1, 2, 3), keepdim=True)
+    if preprocessing.samplewise_std_normalization:
+        deviation = images.std(dim=(1, 2, 3), keepdim=True, correction=0)
+        images = images / (deviation + _KERAS_EPSILON)
+    return (images - mean) / std
+
+
+def mean_and_std(
+    batches: Iterable[Tensor], preprocessing: Preprocessing
+) -> tuple[tuple[float, ...], tuple[float, ...]]:
+    """Of each channel over all pixels, after scaling and the samplewise options.
+
+    Args:
+        batches: (N, C, H, W) each, uint8.
+        preprocessing: its mean and std are not used.
+    """
+    plain = preprocessing.model_copy(
+        update={"mean": (0.0,) * preprocessing.channels, "std": (1.0,) * preprocessing.channels}
+    )
+    total = torch.zeros(preprocessing.channels, dtype=torch.float64)
+    squares, pixels = total.clone(), 0
+    for batch in batches:
+        values = normalize(batch, plain).double()
+        total += values.sum(dim=(0, 2, 3)).cpu()
+        squares += values.square().sum(dim=(0, 2, 3)).cpu()
+        pixels += values[:, 0].numel()
+    mean = total / pixels
+    std = (squares / pixels - mean.square()).clamp(min=0).sqrt()
+    # Pictures of one colour have none: they stay as they are.
+    std = torch.where(std < _KERAS_EPSILON, 1.0, std)
+    return tuple(_short(mean)), tuple(_short(std))
+
+
+def _short(values: Tensor) -> list[float]:
+    """Six digits: sums differ in the last ones between machines, and a model file is compared."""
+    return [float(f"{value:.6g}") for value in values.tolist()]
 
 
 def _to_channels(images: Tensor, channels: int) -> Tensor:
@@ -51,8 +105,7 @@ def _resize(images: Tensor, size: tuple[int, int], interpolation: str) -> Tensor
     if tuple(images.shape[-2:]) == size:
         return images.contiguous()
     smooth = interpolation != "nearest"
-    resized = F.interpolate(images.float(), size, mode=interpolation, antialias=smooth)
-    return resized.round().clamp(0, 255).byte()
+    return F.interpolate(images, size, mode=interpolation, antialias=smooth)
 
 
 def _center(images: Tensor, size: tuple[int, int]) -> Tensor:

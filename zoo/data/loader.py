@@ -6,10 +6,10 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from zoo.data.augment import augment
+from zoo.data.augment import augment, mix
 from zoo.data.fit import normalize
+from zoo.data.fitted import Fitted
 from zoo.data.randomness import generator
-from zoo.data.sources import Pictures
 from zoo.schema import Augment, Preprocessing
 
 
@@ -20,7 +20,7 @@ class Batch:
     images: Tensor
     """(N, C, H, W), float32, normalized."""
     targets: Tensor
-    """(N,), int64."""
+    """(N,), int64; with mixup or CutMix (N, num_classes), float, shares of each class."""
 
 
 class TrainingBatches:
@@ -28,7 +28,7 @@ class TrainingBatches:
 
     def __init__(
         self,
-        pictures: Pictures,
+        pictures: Fitted,
         preprocessing: Preprocessing,
         *,
         batch_size: int,
@@ -36,8 +36,10 @@ class TrainingBatches:
         settings: Augment | None = None,
         device: torch.device | None = None,
     ) -> None:
-        self._images = pictures.images.to(device)
-        self._targets = pictures.targets.to(device)
+        self._pictures = pictures
+        self._device = device or torch.device("cpu")
+        self._targets = pictures.targets.to(self._device)
+        self._num_classes = len(pictures.classes)
         self._preprocessing = preprocessing
         self._sizes = batch_sizes(len(pictures), batch_size)
         self._seed = seed
@@ -52,28 +54,32 @@ class TrainingBatches:
         order = torch.randperm(
             len(self._targets), generator=generator(self._seed, epoch, 0, "order")
         )
-        for step, indices in enumerate(torch.split(order, self._sizes)):
-            chosen = indices.to(self._targets.device)
+        batches = torch.split(order, self._sizes)
+        fitted = self._pictures.batches(batches, self._device)
+        for step, (indices, pictures) in enumerate(zip(batches, fitted, strict=True)):
             images = augment(
-                self._images[chosen].float(),
-                self._settings,
-                generator(self._seed, epoch, step, "augment"),
+                pictures.float(), self._settings, generator(self._seed, epoch, step, "augment")
             )
-            yield Batch(normalize(images, self._preprocessing), self._targets[chosen])
+            targets = self._targets[indices.to(self._device)]
+            if self._settings.mixup or self._settings.cutmix:
+                draws = generator(self._seed, epoch, step, "mix")
+                images, targets = mix(images, targets, self._settings, draws, self._num_classes)
+            yield Batch(normalize(images, self._preprocessing), targets)
 
 
 def evaluation_batches(
-    pictures: Pictures,
+    pictures: Fitted,
     preprocessing: Preprocessing,
     *,
     batch_size: int = 512,
     device: torch.device | None = None,
 ) -> Iterator[Batch]:
     """All pictures once, in order, as they are."""
-    for start in range(0, len(pictures), batch_size):
-        part = slice(start, start + batch_size)
-        images = pictures.images[part].to(device)
-        yield Batch(normalize(images, preprocessing), pictures.targets[part].to(device))
+    device = device or torch.device("cpu")
+    batches = torch.split(torch.arange(len(pictures)), batch_size)
+    fitted = pictures.batches(batches, device)
+    for indices, images in zip(batches, fitted, strict=True):
+        yield Batch(normalize(images, preprocessing), pictures.targets[indices].to(device))
 
 
 def batch_sizes(count: int, batch_size: int) -> list[int]:

@@ -2,7 +2,7 @@
 
 import hashlib
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Self
@@ -10,7 +10,7 @@ from typing import Any, Self
 import torch
 from torch import Tensor
 
-from zoo.data.decode import decode_file, to_tensor
+from zoo.data.decode import decode, to_tensor
 from zoo.files import disk_errors
 
 # 64 bits tell a million pictures apart and keep split.csv small.
@@ -41,6 +41,14 @@ class Pictures(ABC):
     @abstractmethod
     def digest(self, index: int) -> str:
         """The first 16 digits of the SHA-256 of one picture's content."""
+
+    def read(self, index: int) -> tuple[Tensor, str]:
+        """Picture and digest of one; they are read once where that is possible.
+
+        Raises:
+            BadPictureError: it can't be decoded.
+        """
+        return self.picture(index), self.digest(index)
 
     @abstractmethod
     def _chosen(self, indices: Sequence[int]) -> Self:
@@ -83,12 +91,20 @@ class FilePictures(Pictures):
 
     def picture(self, index: int) -> Tensor:
         """Decoded anew each time."""
-        return decode_file(self.paths[index])
+        return decode(self._content(index))
 
     def digest(self, index: int) -> str:
         """Of the file's bytes."""
+        return _digest(self._content(index))
+
+    def read(self, index: int) -> tuple[Tensor, str]:
+        """From one reading of the file."""
+        content = self._content(index)
+        return decode(content), _digest(content)
+
+    def _content(self, index: int) -> bytes:
         with disk_errors("read", self.paths[index]):
-            return _digest(self.paths[index].read_bytes())
+            return self.paths[index].read_bytes()
 
     def _chosen(self, indices: Sequence[int]) -> Self:
         return replace(self, paths=tuple(self.paths[index] for index in indices))
@@ -108,8 +124,12 @@ class DatasetPictures(Pictures):
 
     def digest(self, index: int) -> str:
         """Of the pixels."""
+        return self.read(index)[1]
+
+    def read(self, index: int) -> tuple[Tensor, str]:
+        """From one reading by the dataset."""
         picture = self.picture(index)
-        return _digest(repr(tuple(picture.shape)).encode() + picture.numpy().tobytes())
+        return picture, _digest(repr(tuple(picture.shape)).encode() + picture.numpy().tobytes())
 
     def _chosen(self, indices: Sequence[int]) -> Self:
         return replace(self, positions=tuple(self.positions[index] for index in indices))
@@ -128,9 +148,6 @@ class Found:
     """What the user should know, such as files that were ignored."""
     draws_test: bool = False
     """Whether a test split is drawn even if the recipe is silent: sets made for trying things."""
-
-
-Reader = Callable[..., Found]
 
 
 def _digest(content: bytes) -> str:

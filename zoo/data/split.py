@@ -1,18 +1,18 @@
-"""Drawing training, validation and test pictures from one set."""
+"""Drawing training, validation and test pictures from one set, and keeping what was drawn."""
 
 import csv
 import hashlib
 import io
-from collections.abc import Sequence
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
-from zoo.data.sources import Pictures
-from zoo.errors import DataError
-
-# 64 bits tell a million pictures apart and keep split.csv small.
-_HASH_DIGITS = 16
+from zoo.errors import DataError, UsageError
+from zoo.files import disk_errors
 
 SPLITS = ("train", "validation", "test")
+_COLUMNS = ("path", "hash", "split")
 
 
 @dataclass(frozen=True)
@@ -22,7 +22,7 @@ class Split:
     assigned: tuple[str, ...]
     """For each picture the name of its split."""
     hashes: tuple[str, ...]
-    """For each picture the first 16 digits of the SHA-256 of its pixels."""
+    """For each picture the first 16 digits of the SHA-256 of its content."""
 
     def indices(self, name: str) -> list[int]:
         """The pictures of one split, in their order in the set."""
@@ -32,50 +32,101 @@ class Split:
         """The text of a run's `split.csv`: path, content hash, split."""
         text = io.StringIO()
         writer = csv.writer(text, lineterminator="\n")
-        writer.writerow(("path", "hash", "split"))
+        writer.writerow(_COLUMNS)
         writer.writerows(zip(names, self.hashes, self.assigned, strict=True))
         return text.getvalue()
 
 
-def draw(pictures: Pictures, *, validation: float, test: float, seed: int) -> Split:
+def read_csv(path: Path) -> dict[str, str]:
+    """For each content hash in a `split.csv` its split.
+
+    Raises:
+        UsageError: there is no such file.
+        DataError: it is no split file, or puts one picture into two splits.
+    """
+    if not path.is_file():
+        raise UsageError(f"There is no split file {path}.", hint="A run keeps its own: split.csv.")
+    recorded: dict[str, str] = {}
+    with disk_errors("read", path):
+        try:
+            text = path.read_text(encoding="utf-8")
+        except UnicodeDecodeError as error:
+            raise DataError(f"{path} is no split file: it is not UTF-8 text.") from error
+    reader = csv.reader(io.StringIO(text))
+    if tuple(next(reader, ())) != _COLUMNS:
+        raise DataError(f"{path}:1: a split file has the columns {', '.join(_COLUMNS)}.")
+    for row in reader:
+        if len(row) != len(_COLUMNS) or row[2] not in SPLITS:
+            raise DataError(
+                f"{path}:{reader.line_num}: expected a path, a hash and one of {', '.join(SPLITS)}."
+            )
+        if recorded.setdefault(row[1], row[2]) != row[2]:
+            raise DataError(
+                f"{path}:{reader.line_num}: {row[0]} is in {row[2]}, its duplicate in "
+                f"{recorded[row[1]]}."
+            )
+    return recorded
+
+
+def draw(
+    hashes: Sequence[str],
+    targets: Sequence[int],
+    *,
+    validation: float,
+    test: float,
+    seed: int,
+    recorded: Mapping[str, str] | None = None,
+) -> Split:
     """A stratified split: each class gives its shares to test and validation.
 
-    A picture's place in the draw is a hash of the seed and its pixels. So duplicates share a
+    A picture's place in the draw is a hash of the seed and its content. So duplicates share a
     split, whatever their labels, and neither the order of the files nor the version of a random
-    generator matters.
+    generator matters. What is recorded stays where it is, and only pictures that are new since
+    are drawn.
 
     Args:
-        pictures: the set to split.
+        hashes: of each picture's content.
+        targets: each picture's class index.
         validation: share of what test leaves, per class.
         test: share of all, per class.
         seed: draws the split.
+        recorded: for the hashes of an earlier split their splits.
 
     Raises:
         DataError: fewer than two training pictures would be left.
     """
-    hashes = [
-        hashlib.sha256(image.numpy().tobytes()).hexdigest()[:_HASH_DIGITS]
-        for image in pictures.images
-    ]
-    placed: dict[str, str] = {}
-    for label in range(len(pictures.classes)):
-        members = (pictures.targets == label).nonzero().flatten().tolist()
-        members.sort(key=lambda index: (_rank(seed, hashes[index]), index))
+    placed = dict(recorded or {})
+    classes: dict[int, list[int]] = defaultdict(list)
+    for index, target in enumerate(targets):
+        classes[target].append(index)
+    for _, members in sorted(classes.items()):
         tests = round(len(members) * test)
         validations = round((len(members) - tests) * validation)
-        for position, index in enumerate(members):
-            name = "train"
-            if position < tests + validations:
-                name = "test" if position < tests else "validation"
-            placed.setdefault(hashes[index], name)  # a duplicate is there already
-    assigned = [placed[digest] for digest in hashes]
+        wanted = {"test": tests, "validation": validations}
+        for index in members:
+            if hashes[index] in placed and placed[hashes[index]] in wanted:
+                wanted[placed[hashes[index]]] -= 1
+        for index in sorted(members, key=lambda index: (_rank(seed, hashes[index]), index)):
+            if hashes[index] in placed:
+                continue
+            name = next((name for name, missing in wanted.items() if missing > 0), "train")
+            placed[hashes[index]] = name
+            if name in wanted:
+                wanted[name] -= 1
+    assigned = tuple(placed[digest] for digest in hashes)
     if assigned.count("train") < 2:  # batch norm can't train on one
         raise DataError(
-            f"Fewer than two training pictures are left: test takes {test} and validation "
-            f"{validation} of {len(pictures)}.",
+            f"Fewer than two training pictures are left: test takes {test:g} and validation "
+            f"{validation:g} of {len(hashes)}.",
             hint="Lower dataset.test or dataset.validation.",
         )
-    return Split(tuple(assigned), tuple(hashes))
+    return Split(assigned, tuple(hashes))
+
+
+def restrict(recorded: Mapping[str, str], hashes: Iterable[str]) -> dict[str, str]:
+    """The part of a recorded split that speaks of these pictures."""
+    here = set(hashes)
+    return {digest: split for digest, split in recorded.items() if digest in here}
 
 
 def _rank(seed: int, digest: str) -> str:

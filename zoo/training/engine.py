@@ -14,6 +14,7 @@ from zoo.errors import DivergedError, OutOfMemoryError, is_out_of_memory
 from zoo.evaluation import Figures
 from zoo.schema import Train
 from zoo.training.optimization import learning_rate, make_optimizer
+from zoo.training.transfer import frozen_but
 
 # Reading a number back from a GPU stalls it, so a bad loss is noticed this many steps late.
 _STEPS_BETWEEN_CHECKS = 50
@@ -61,7 +62,8 @@ class _Progress:
     def add(self, loss: Tensor, logits: Tensor, targets: Tensor, step: int) -> None:
         loss = loss.detach()
         self.loss += loss * len(targets)
-        self.correct += (logits.detach().argmax(dim=1) == targets).sum()
+        labels = targets.argmax(dim=1) if targets.ndim == 2 else targets  # mixed ones are shares
+        self.correct += (logits.detach().argmax(dim=1) == labels).sum()
         is_first_bad = ~loss.isfinite() & (self.bad_step < 0)
         self.bad_step = torch.where(is_first_bad, step, self.bad_step)
         self.images += len(targets)
@@ -74,6 +76,7 @@ def train(
     *,
     validate: Callable[[], Figures | None],
     device: torch.device,
+    head: nn.Module | None = None,
     max_steps: int | None = None,
     before_step: Callable[[int], object] = lambda _: None,
 ) -> Iterator[Epoch]:
@@ -85,6 +88,8 @@ def train(
         config: epochs, rate, schedule, seed.
         validate: figures of the validation split, or None where there is none.
         device: where the network is.
+        head: a part of the network that is trained alone at first, and faster, if the recipe
+            says so; None trains all alike.
         max_steps: stop after this many steps in all; the schedule ends there too.
         before_step: called with the step within the epoch; what it raises ends the training.
 
@@ -92,7 +97,7 @@ def train(
         DivergedError: the loss became NaN or infinite.
         OutOfMemoryError: a batch does not fit.
     """
-    optimizer = make_optimizer(network, config)
+    optimizer = make_optimizer(network, config, head)
     steps = config.epochs * len(batches)
     steps = min(steps, max_steps) if max_steps else steps
     done = 0
@@ -100,19 +105,20 @@ def train(
         network.train()
         progress, started = _Progress.start(device), time.perf_counter()
         rate, step = config.lr, 0
-        for step, batch in enumerate(batches.epoch(epoch)):
-            before_step(step)
-            rate = learning_rate(config, done, steps)
-            for group in optimizer.param_groups:
-                group["lr"] = rate
-            # Dropout draws from the global generator.
-            torch.manual_seed(derived_seed(config.seed, epoch, step, "network"))
-            _step(network, optimizer, batch, progress, step)
-            done += 1
-            if step % _STEPS_BETWEEN_CHECKS == 0:
-                _check(progress, epoch, rate)
-            if done == steps:
-                break
+        with frozen_but(network, head if epoch <= config.head_epochs else None):
+            for step, batch in enumerate(batches.epoch(epoch)):
+                before_step(step)
+                rate = learning_rate(config, done, steps)
+                for group in optimizer.param_groups:
+                    group["lr"] = rate * group["factor"]
+                # Dropout draws from the global generator.
+                torch.manual_seed(derived_seed(config.seed, epoch, step, "network"))
+                _step(network, optimizer, batch, progress, step)
+                done += 1
+                if step % _STEPS_BETWEEN_CHECKS == 0:
+                    _check(progress, epoch, rate)
+                if done == steps:
+                    break
         _check(progress, epoch, rate)
         seconds = time.perf_counter() - started
         figures = validate()

@@ -7,18 +7,28 @@ from torch import nn, optim
 from zoo.schema import Train
 
 
-def make_optimizer(network: nn.Module, train: Train) -> optim.Optimizer:
+def make_optimizer(
+    network: nn.Module, train: Train, head: nn.Module | None = None
+) -> optim.Optimizer:
     """The recipe's optimizer over the trainable parameters.
 
     Weight decay spares norms and biases: they are the parameters of fewer than two dimensions.
+    What lies below the head, if one is named, has a group of its own; each group's `factor` is
+    what its learning rate is multiplied by.
     """
+    of_head = {id(p) for p in (head or network).parameters()}
     parameters = [p for p in network.parameters() if p.requires_grad]
     groups = [
-        {
-            "params": [p for p in parameters if p.ndim >= 2],
-            "weight_decay": train.weight_decay,
-        },
-        {"params": [p for p in parameters if p.ndim < 2], "weight_decay": 0.0},
+        {"params": chosen, "weight_decay": decay, "factor": factor}
+        for is_head, factor in ((True, 1.0), (False, train.backbone_lr))
+        for is_matrix, decay in ((True, train.weight_decay), (False, 0.0))
+        if (
+            chosen := [
+                p
+                for p in parameters
+                if (id(p) in of_head) == is_head and (p.ndim >= 2) == is_matrix
+            ]
+        )
     ]
     if train.optimizer == "sgd":
         return optim.SGD(groups, lr=train.lr, momentum=0.9, nesterov=True)

@@ -9,13 +9,18 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from zoo import __version__, data, devices, evaluation, modelfile
+from zoo import __version__, data, devices, modelfile
+from zoo.data.augment import check_applies
+from zoo.data.gather import Progress
 from zoo.description import Description, Training, decide_preprocessing, describe
+from zoo.downloads import Downloads
 from zoo.errors import UsageError
 from zoo.modelfile import Source
+from zoo.provenance import Task, check_classes, task_of
 from zoo.schema import Recipe
 from zoo.training.run import create_run
 from zoo.training.session import Session
+from zoo.training.transfer import donor_of, find_head, load_donor, with_donors_preprocessing
 
 if TYPE_CHECKING:
     from zoo.modelfile import Edit
@@ -33,6 +38,14 @@ class Request:
     """`LAYER.FIELD=VALUE` for the network."""
     data: Path | None = None
     """The first place to look for the pictures."""
+    split_file: Path | None = None
+    """A `split.csv` of another run."""
+    weights: Path | None = None
+    """A file whose weights a bare architecture starts from."""
+    downloads: Downloads | None = None
+    """Fetches a named set that is nowhere here; None fetches nothing."""
+    progress: Progress = lambda _done, _total: None
+    """Follows the decoding."""
     device: str = "auto"
     threads: int | None = None
     output: Path | None = None
@@ -51,46 +64,85 @@ def prepare(request: Request) -> Session:
         DiskError: the run can't be written.
     """
     source = modelfile.resolve(request.model)
-    recipe_name, recipe = evaluation.recipe_of(source, request.recipe, request.overrides)
+    if request.weights is not None and source.path is not None:
+        raise UsageError(
+            f"{source.name} has weights already.", hint="--weights goes with an architecture."
+        )
+    task = task_of(
+        source,
+        recipe_name=request.recipe,
+        overrides=request.overrides,
+        data=request.data,
+        split_file=request.split_file,
+        has_weights=request.weights is not None,
+    )
+    recipe = task.recipe
     device = devices.choose(request.device)
     if request.threads is not None:
         torch.set_num_threads(request.threads)
     description, notes = _described(source, recipe)
-    notes += evaluation.split_notes(source, recipe)
-    opened = data.open_data(recipe.dataset, description.preprocessing, request.data)
-    classes = opened.classes
+    if request.weights is not None:
+        chosen, replaced = with_donors_preprocessing(
+            description.preprocessing, recipe.preprocess, donor_of(request.weights)
+        )
+        description = description.model_copy(update={"preprocessing": chosen})
+        notes += replaced
+    check_applies(recipe.augment, description.arguments.in_channels)
+    opened = data.open_data(
+        recipe.dataset,
+        description.preprocessing,
+        data.Access(
+            task.given, request.downloads, request.progress, task.recorded, task.must_match
+        ),
+        measure=recipe.preprocess,
+    )
+    description = description.model_copy(update={"preprocessing": opened.preprocessing})
     if source.path is None:
-        arguments = description.arguments.model_copy(update={"num_classes": len(classes)})
+        arguments = description.arguments.model_copy(update={"num_classes": len(opened.classes)})
         description = description.model_copy(update={"arguments": arguments})
         source = replace(source, description=description)
     else:
-        evaluation.check_classes(source, classes, recipe_name)
+        check_classes(source, opened.classes, task.name)
+        notes += _replaced(source, description)
     edits = request.layer_settings
-    network = modelfile.instantiate(source, edits, seed=recipe.train.seed).to(device)
+    network = modelfile.instantiate(source, edits, seed=recipe.train.seed)
+    head = find_head(network, description.input_shape) if _needs_head(request, recipe) else None
+    if request.weights is not None:
+        origin, loaded = load_donor(network, request.weights, head)
+        description = description.model_copy(update={"origin": origin})
+        notes += loaded
+    network = network.to(device)
     training = Training(
-        recipe=recipe_name,
+        recipe=task.name,
         recipe_hash=recipe.digest(),
         content=recipe.content(),
     )
     description = modelfile.with_edits(description, edits).model_copy(
-        update={"classes": classes, "training": training, "metrics": {}}
+        update={"classes": opened.classes, "training": training, "metrics": {}}
     )
     name = source.card.name
-    run = create_run(f"{name}-{recipe_name}", request.output, force=request.force)
+    run = create_run(f"{name}-{task.name}", request.output, force=request.force)
     session = Session(
         name=name,
-        recipe_name=recipe_name,
+        recipe_name=task.name,
         recipe=recipe,
         data=opened,
         network=network,
+        head=head,
         description=description,
         device=device,
         run=run,
         max_steps=request.max_steps,
-        notes=notes,
+        notes=[*notes, *task.notes, *opened.notes],
     )
-    run.start(_settings(session, request), opened.split_csv, network, description)
+    run.start(_settings(session, request, task), opened.split_csv, network, description)
     return session
+
+
+def _needs_head(request: Request, recipe: Recipe) -> bool:
+    return (
+        request.weights is not None or recipe.train.head_epochs > 0 or recipe.train.backbone_lr != 1
+    )
 
 
 def _described(source: Source, recipe: Recipe) -> tuple[Description, list[str]]:
@@ -104,22 +156,30 @@ def _described(source: Source, recipe: Recipe) -> tuple[Description, list[str]]:
             f"The recipe asks for pictures of {wanted}, but {source.name} has {takes}."
         )
     chosen = decide_preprocessing(source.card, description.arguments, recipe.preprocess)
-    notes = []
-    if description.training is not None and chosen != description.preprocessing:
-        notes.append(
-            f"the recipe's preprocessing replaces that of {source.name}: "
-            f"mean {chosen.mean}, std {chosen.std}"
-        )
-    return description.model_copy(update={"preprocessing": chosen}), notes
+    return description.model_copy(update={"preprocessing": chosen}), []
 
 
-def _settings(session: Session, request: Request) -> dict[str, Any]:
+def _replaced(source: Source, description: Description) -> list[str]:
+    """A note where the recipe prepares pictures otherwise than the model is used to."""
+    before, chosen = source.description.preprocessing, description.preprocessing
+    if source.description.training is None or before == chosen:
+        return []
+    return [
+        f"the recipe's preprocessing replaces that of {source.name}: "
+        f"mean {chosen.mean}, std {chosen.std}"
+    ]
+
+
+def _settings(session: Session, request: Request, task: Task) -> dict[str, Any]:
+    place = task.given or task.recipe.dataset.root
     return {
         "schema": 1,
         "model": session.name,
         "origin": request.model,
         "recipe": session.recipe_name,
         "command": sys.argv[1:],
+        "data": None if place is None else os.path.abspath(Path(place).expanduser()),
+        "weights": None if request.weights is None else str(request.weights),
         "resolved_recipe": session.recipe.model_dump(mode="json"),
         "arguments": session.description.arguments.model_dump(mode="json"),
         "edits": list(session.description.edits),

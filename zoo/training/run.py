@@ -66,7 +66,7 @@ class Run:
     def start(
         self,
         settings: dict[str, Any],
-        split_csv: str,
+        split_csv: str | None,
         network: nn.Module,
         description: Description,
     ) -> None:
@@ -82,7 +82,8 @@ class Run:
         try:
             self._settings = settings
             self._write_status("running")
-            write_text(self.path / "split.csv", split_csv)
+            if split_csv is not None:
+                write_text(self.path / "split.csv", split_csv)
             modelfile.save(self.last, network, description)
             self._event("started")
         except BaseException:

@@ -58,6 +58,8 @@ class Session:
     recipe: Recipe
     data: Data
     network: nn.Module
+    head: nn.Module | None
+    """What is trained first and fastest; None where all is trained alike."""
     description: Description
     device: torch.device
     run: Run
@@ -105,6 +107,7 @@ class Session:
                 self.network,
                 self.batches,
                 self.recipe.train,
+                head=self.head,
                 validate=lambda: self._figures(self.network, "validation"),
                 device=self.device,
                 max_steps=self.max_steps,

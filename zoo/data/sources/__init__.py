@@ -1,71 +1,50 @@
 """What pictures: one file a source."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import torch
-from torch import Tensor
-
+from zoo.data.pictures import Found
 from zoo.errors import UsageError
 from zoo.places import search_path
-from zoo.schema import Dataset
+from zoo.schema import MADE_HERE, OF_ONES_OWN, TORCHVISION, Dataset
+
+if TYPE_CHECKING:
+    from zoo.downloads import Downloads
 
 
-@dataclass(frozen=True)
-class Pictures:
-    """Labelled pictures of one size in memory."""
-
-    images: Tensor
-    """(N, C, H, W), uint8."""
-    targets: Tensor
-    """(N,), class indices, int64."""
-    classes: tuple[str, ...]
-    names: tuple[str, ...]
-    """A path or the like for each picture, the same wherever the data lie."""
-
-    def __len__(self) -> int:
-        return len(self.targets)
-
-    def at(self, indices: Sequence[int]) -> "Pictures":
-        """Some of the pictures, in the order of `indices`."""
-        chosen = torch.tensor(indices, dtype=torch.int64)
-        return replace(
-            self,
-            images=self.images[chosen],
-            targets=self.targets[chosen],
-            names=tuple(self.names[index] for index in indices),
-        )
-
-    def with_images(self, images: Tensor) -> "Pictures":
-        """The same pictures in another size."""
-        return replace(self, images=images)
-
-
-@dataclass(frozen=True)
-class Found:
-    """A source's pictures, as it splits them itself."""
-
-    train: Pictures
-    test: Pictures | None = None
-    """None where the source is one set, to be split by zoo."""
-
-
-def read(dataset: Dataset, given: Path | None = None) -> Found:
+def read(dataset: Dataset, given: Path | None, downloads: "Downloads | None") -> Found:
     """The pictures that a recipe names.
 
     Args:
         dataset: the recipe's section.
         given: `--data`, the first place to look.
+        downloads: fetches a named set that is nowhere on this machine.
 
     Raises:
         DataError: they are missing or bad.
-        UsageError: `given` does not apply to an embedded source.
+        UsageError: a directory is missing, or does not apply.
     """
-    from zoo.data.sources import digits, mnist
+    from zoo.data.sources import digits, folder, idx, shapes, table
 
-    if dataset.source == "digits":
+    if dataset.source in MADE_HERE:
         if given is not None or dataset.root is not None:
-            raise UsageError("digits is embedded in zoo: --data and dataset.root do not apply.")
-        return Found(digits.read())
-    return mnist.read(dataset.source, search_path(dataset.source, given, dataset.root))
+            raise UsageError(
+                f"{dataset.source} comes with zoo: --data and dataset.root do not apply."
+            )
+        return digits.read() if dataset.source == "digits" else shapes.read(dataset)
+    if dataset.source in OF_ONES_OWN:
+        root = given or (Path(dataset.root).expanduser() if dataset.root else None)
+        if root is None:
+            raise UsageError(
+                f"The source {dataset.source} needs to know where your pictures are.",
+                hint="Name their directory with --data DIR, or as dataset.root in the recipe.",
+            )
+        reader = {"folder": folder.read, "csv": table.read, "idx": idx.read}[dataset.source]
+        return reader(dataset, root)
+    from zoo.data.sources import named
+    from zoo.downloads import Downloads
+
+    if downloads is None:
+        downloads = Downloads(True, lambda _line: None, lambda _done, _total: None)
+    name = dataset.source.removeprefix(TORCHVISION)
+    return named.read_named(dataset, search_path(name, given, dataset.root), downloads)

@@ -1,0 +1,85 @@
+"""`zoo data preview`."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from zoo.cli.app import OUTPUT, command
+from zoo.cli.data import data
+from zoo.cli.options import (
+    DataDirectory,
+    Force,
+    Offline,
+    OnBad,
+    Overrides,
+    RecipeArg,
+    Weights,
+    chosen_recipe,
+)
+from zoo.cli.output import Result
+from zoo.cli.watch import on_bad_setting, watched
+
+
+@command(
+    data,
+    "preview",
+    example="zoo data preview digits -o sheet.png\n"
+    "zoo data preview --data ~/my-pictures --model lenet5 -o sheet.png",
+)
+def preview(
+    output: Annotated[
+        Path, typer.Option("--output", "-o", metavar="FILE", help="The PNG to write.")
+    ],
+    recipe: RecipeArg = None,
+    directory: DataDirectory = None,
+    weights: Weights = None,
+    settings: Overrides = None,
+    model: Annotated[
+        str,
+        typer.Option(metavar="MODEL", help="The network whose input the pictures are fitted to."),
+    ] = "lenet5",
+    versions: Annotated[
+        int, typer.Option(min=0, max=50, metavar="N", help="Augmented versions of each picture.")
+    ] = 8,
+    seed: Annotated[int, typer.Option(min=0, metavar="N", help="Draws pictures and changes.")] = 0,
+    on_bad: OnBad = None,
+    offline: Offline = False,
+    force: Force = False,
+) -> Result:
+    """Draw a contact sheet: a picture of each class beside augmented versions of it."""
+    from zoo import modelfile
+    from zoo.data import Access, open_data
+    from zoo.data import preview as previewing
+    from zoo.data.augment import check_applies
+    from zoo.description import decide_preprocessing
+    from zoo.files import check_output_file
+    from zoo.recipe import load_recipe
+
+    name = chosen_recipe(recipe, directory, has_weights=weights is not None)
+    loaded = load_recipe(name, [*(settings or ()), *on_bad_setting(on_bad)])
+    check_output_file(output, force=force)
+    source = modelfile.resolve(model)
+    if source.path is None:
+        source = modelfile.resolve(model, preprocess=loaded.preprocess)
+    fitting = decide_preprocessing(source.card, source.description.arguments, loaded.preprocess)
+    check_applies(loaded.augment, fitting.channels)
+    with watched(offline=offline) as watch:
+        access = Access(directory, watch.downloads, watch.decoded)
+        opened = open_data(loaded.dataset, fitting, access)
+    for note in opened.notes:
+        OUTPUT.note(note)
+    train = opened.parts["train"]
+    sheet = previewing.contact_sheet(train, loaded.augment, versions=versions, seed=seed)
+    previewing.write_png(sheet, output)
+    shown = min(len(train.classes), previewing.MAX_CLASSES)
+    if shown < len(train.classes):
+        OUTPUT.note(f"the sheet shows the first {shown} of {len(train.classes)} classes")
+    document = {
+        "recipe": Path(name).stem,
+        "output": str(output),
+        "classes": shown,
+        "versions": versions,
+        "size": list(sheet.size),
+    }
+    return Result(document, f"{output}: {shown} classes, {versions} augmented versions of each")

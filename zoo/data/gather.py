@@ -1,0 +1,292 @@
+"""Decoding a source's pictures: once, in parallel, into one tensor that is kept on disk."""
+
+import hashlib
+import json
+import os
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TypeVar
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from zoo.data.decode import BadPictureError
+from zoo.data.fit import fit
+from zoo.data.fitted import Fitted
+from zoo.data.memory import available_bytes
+from zoo.data.pictures import ArrayPictures, FilePictures, Pictures
+from zoo.errors import DataError, DiskError
+from zoo.files import atomic_path, disk_errors, write_text
+from zoo.places import cache_directory
+from zoo.schema import Preprocessing
+
+T = TypeVar("T")
+Progress = Callable[[int, int], object]
+"""Called with the pictures done and those in all."""
+
+_CACHE_VERSION = 1
+# Beyond this share of what is free, the system would begin to swap pictures out.
+_SHARE_OF_MEMORY = 0.5
+_CHUNK = 1024  # pictures of an array fitted at once
+_SHOWN = 20  # bad pictures that a message names; the JSON has all
+
+
+@dataclass(frozen=True)
+class Bad:
+    """A picture that can't be read."""
+
+    name: str
+    path: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class Gathered:
+    """A source's pictures, fitted or ready to be, the bad ones left out."""
+
+    fitted: Fitted
+    digests: Callable[[], list[str]]
+    """The content hash of each picture; computed when it is asked for."""
+    bad: tuple[Bad, ...] = ()
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How to gather."""
+
+    on_bad: str = "error"
+    in_memory: bool | None = None
+    """None asks the machine."""
+    workers: int | None = None
+    progress: Progress = lambda _done, _total: None
+
+
+def gather(pictures: Pictures, preprocessing: Preprocessing, settings: Settings) -> Gathered:
+    """All pictures of a source, each checked.
+
+    Raises:
+        DataError: some can't be decoded, and `on_bad` is error; `details` lists them all.
+        DiskError: a file can't be read.
+    """
+    in_memory = settings.in_memory
+    if in_memory is None:
+        in_memory = _bytes(pictures, preprocessing) <= _SHARE_OF_MEMORY * available_bytes()
+    if isinstance(pictures, ArrayPictures):
+        return _gather_array(pictures, preprocessing, in_memory=in_memory)
+    scan = _Scan(pictures, preprocessing, settings)
+    if in_memory:
+        images = scan.images()
+        fitted = Fitted.in_memory(images, pictures)
+    else:
+        scan.check()
+        fitted = Fitted.decoded(pictures, preprocessing, _workers(settings))
+    bad = scan.bad
+    if bad and settings.on_bad == "error":
+        raise DataError(
+            f"{len(bad):,} of {len(pictures):,} pictures can't be read:\n{named(bad)}",
+            hint="Mend or remove them, or leave them out with --on-bad skip.",
+            results={"bad": [vars(one) for one in bad.values()]},
+        )
+    kept = [index for index in range(len(pictures)) if index not in bad]
+    if bad:
+        fitted = fitted.at(kept)
+    return Gathered(fitted, lambda: [scan.digests[index] for index in kept], tuple(bad.values()))
+
+
+def in_parallel(pictures: Pictures, work: Callable[[int], T], settings: Settings) -> list[T]:
+    """What `work` gives for each picture's index, in order.
+
+    Threads suffice, for decoders release Python's lock.
+    """
+    total, results = len(pictures), []
+    # A torchvision dataset may hold one open file, which threads would seek in at once.
+    workers = _workers(settings) if isinstance(pictures, FilePictures) else 1
+    before = torch.get_num_threads()
+    with ThreadPoolExecutor(max(1, workers)) as pool:
+        try:
+            # Each picture is small: threads inside its operations only get in the way.
+            torch.set_num_threads(1)
+            for done, result in enumerate(pool.map(work, range(total)), start=1):
+                results.append(result)
+                settings.progress(done, total)
+        except BaseException:
+            pool.shutdown(wait=False, cancel_futures=True)
+            raise
+        finally:
+            torch.set_num_threads(before)
+    return results
+
+
+def named(bad: dict[int, Bad]) -> str:
+    """The bad pictures, a line each, the first twenty."""
+    lines = [f"  {one.path}: {one.reason}" for one in list(bad.values())[:_SHOWN]]
+    if len(bad) > _SHOWN:
+        lines.append(f"  … and {len(bad) - _SHOWN:,} more; --json lists them all")
+    return "\n".join(lines)
+
+
+def _gather_array(
+    pictures: ArrayPictures, preprocessing: Preprocessing, *, in_memory: bool
+) -> Gathered:
+    if in_memory:
+        chunks = torch.split(pictures.images, _CHUNK)
+        images = torch.cat([fit(chunk, preprocessing) for chunk in chunks])
+        fitted = Fitted.in_memory(images, pictures)
+    else:
+        fitted = Fitted.on_the_way(pictures, preprocessing)
+    return Gathered(fitted, lambda: [pictures.digest(index) for index in range(len(pictures))])
+
+
+@dataclass
+class _Scan:
+    """Reads every picture once, or what an earlier run kept of it."""
+
+    pictures: Pictures
+    preprocessing: Preprocessing
+    settings: Settings
+    digests: list[str] = field(default_factory=list)
+    """Empty for a bad picture."""
+    bad: dict[int, Bad] = field(default_factory=dict)
+
+    def images(self) -> Tensor:
+        """(N, C, H, W), uint8: from the cache, or decoded and put there where it fits."""
+        shape = (len(self.pictures), self.preprocessing.channels, *self.preprocessing.size)
+        key = _key(self.pictures, self.preprocessing)
+        if key is None:
+            return self._decoded(shape)
+        path = cache_directory() / "pictures" / f"{key}.u8"
+        if not self._known(path):
+            try:
+                with _reserved(path, shape) as images:
+                    self._decode_into(images)
+                self._keep(path)
+            except DiskError:  # no room for a cache: memory it is
+                return self._decoded(shape)
+        size = int(np.prod(shape))
+        # A private mapping: the system reads the pages that are used, and may drop them again.
+        mapped = torch.from_file(str(path), shared=False, size=size, dtype=torch.uint8)
+        return mapped.reshape(shape)
+
+    def _decoded(self, shape: tuple[int, ...]) -> Tensor:
+        images = np.zeros(shape, np.uint8)
+        self._decode_into(images)
+        return torch.from_numpy(images)
+
+    def check(self) -> None:
+        """Digests and bad pictures alone; the pictures are not kept."""
+        key = _key(self.pictures, self.preprocessing)
+        path = None if key is None else cache_directory() / "pictures" / f"{key}.checked"
+        if path is not None and self._known(path):
+            return
+        self._decode_into(None)
+        if path is not None:
+            try:
+                with disk_errors("make", path.parent):
+                    path.parent.mkdir(parents=True, exist_ok=True)
+                write_text(path, "")
+                self._keep(path)
+            except DiskError:
+                return
+
+    def _decode_into(
+        self, images: "np.ndarray[tuple[int, ...], np.dtype[np.uint8]] | None"
+    ) -> None:
+        total = len(self.pictures)
+        self.digests, self.bad = [""] * total, {}
+
+        def one(index: int) -> None:
+            try:
+                picture, self.digests[index] = self.pictures.read(index)
+                if images is not None:
+                    images[index] = fit(picture[None], self.preprocessing)[0].numpy()
+            except BadPictureError as error:
+                self.bad[index] = Bad(
+                    self.pictures.names[index], path_of(self.pictures, index), error.message
+                )
+
+        in_parallel(self.pictures, one, self.settings)
+        self.bad = dict(sorted(self.bad.items()))
+
+    def _keep(self, path: Path) -> None:
+        document = {
+            "digests": self.digests,
+            "bad": {index: vars(one) for index, one in self.bad.items()},
+        }
+        write_text(path.with_suffix(".json"), json.dumps(document))
+
+    def _known(self, path: Path) -> bool:
+        """Takes what an earlier run kept; anything unexpected is as good as nothing."""
+        try:
+            document = json.loads(path.with_suffix(".json").read_text())
+            path.stat()
+            digests = document["digests"]
+            bad = {int(index): Bad(**one) for index, one in document["bad"].items()}
+        except (OSError, ValueError, KeyError, TypeError, AttributeError):
+            return False
+        if len(digests) != len(self.pictures):
+            return False
+        self.digests, self.bad = digests, bad
+        return True
+
+
+@contextmanager
+def _reserved(
+    path: Path, shape: tuple[int, ...]
+) -> "Iterator[np.ndarray[tuple[int, ...], np.dtype[np.uint8]]]":
+    """A new file's bytes, written to `path` when the block ends well.
+
+    Raises:
+        DiskError: there is no room, or no permission.
+    """
+    size = int(np.prod(shape))
+    with disk_errors("make", path.parent):
+        path.parent.mkdir(parents=True, exist_ok=True)
+    with atomic_path(path) as temporary:
+        # Writing to a mapped file on a full disk would kill the process: take the room first.
+        with temporary.open("r+b") as file:
+            if hasattr(os, "posix_fallocate"):
+                os.posix_fallocate(file.fileno(), 0, size)
+            else:
+                for _ in range(0, size, 1 << 24):
+                    file.write(bytes(min(1 << 24, size - file.tell())))
+        mapped = np.memmap(temporary, np.uint8, "r+", shape=shape)
+        yield mapped
+        mapped.flush()
+
+
+def _key(pictures: Pictures, preprocessing: Preprocessing) -> str | None:
+    """Says which files and which fitting; None where a source has no files."""
+    if not isinstance(pictures, FilePictures):
+        return None
+    fitting = preprocessing.model_dump(
+        mode="json", include={"channels", "size", "content", "interpolation", "fit"}
+    )
+    digest = hashlib.sha256(json.dumps([_CACHE_VERSION, fitting], sort_keys=True).encode())
+    for path in pictures.paths:
+        with disk_errors("read", path):
+            status = path.stat()
+        line = [os.path.abspath(path), status.st_size, status.st_mtime_ns]
+        digest.update(json.dumps(line).encode())
+    return digest.hexdigest()[:32]
+
+
+def _bytes(pictures: Pictures, preprocessing: Preprocessing) -> int:
+    height, width = preprocessing.size
+    return len(pictures) * preprocessing.channels * height * width
+
+
+def _workers(settings: Settings) -> int:
+    if settings.workers is not None:
+        return settings.workers
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def path_of(pictures: Pictures, index: int) -> str:
+    """The file of one picture, or what its source calls it."""
+    if isinstance(pictures, FilePictures):
+        return str(pictures.paths[index])
+    return pictures.names[index]

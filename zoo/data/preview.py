@@ -1,0 +1,99 @@
+"""A contact sheet: what the network will see of some pictures."""
+
+from pathlib import Path
+
+import torch
+import torch.nn.functional as F  # noqa: N812 (the field's name for it)
+from PIL import Image, ImageDraw, ImageFont
+from torch import Tensor
+
+from zoo.data.augment import augment
+from zoo.data.fitted import Fitted
+from zoo.data.randomness import generator
+from zoo.files import atomic_path
+from zoo.schema import Augment
+
+MAX_CLASSES = 40
+_CELL_PX = 72  # smaller pictures are enlarged to at least this
+_GAP_PX = 4
+_LABEL_PX = 150
+_FONT_PX = 14
+
+
+def contact_sheet(pictures: Fitted, settings: Augment, *, versions: int, seed: int) -> Image.Image:
+    """A row for each class: its name, one picture as it is, and augmented versions of it.
+
+    Args:
+        pictures: training pictures, fitted.
+        settings: the recipe's `augment`; mixup and cutmix blend pictures of different classes.
+        versions: augmented ones a row.
+        seed: draws pictures and changes.
+    """
+    chosen = _one_of_each_class(pictures, seed)
+    originals = next(iter(pictures.batches([torch.tensor(chosen)])))  # (K, C, H, W)
+    columns = [originals.float()]
+    for version in range(versions):
+        draws = generator(seed, 1, version, "preview")
+        columns.append(augment(originals.float(), settings, draws))
+    cells = [_enlarged(column.round().clamp(0, 255).byte()) for column in columns]
+    names = [pictures.classes[int(pictures.targets[index])] for index in chosen]
+    return _sheet(cells, names)
+
+
+def write_png(sheet: Image.Image, path: Path) -> None:
+    """Writes a sheet atomically.
+
+    Raises:
+        DiskError: the disk is full, or there is no permission.
+    """
+    with atomic_path(path) as temporary:
+        sheet.save(temporary, "PNG")
+
+
+def _one_of_each_class(pictures: Fitted, seed: int) -> list[int]:
+    order = torch.randperm(len(pictures), generator=generator(seed, 0, 0, "preview"))
+    found: dict[int, int] = {}
+    for index in order.tolist():
+        found.setdefault(int(pictures.targets[index]), index)
+    return [found[label] for label in sorted(found)[:MAX_CLASSES]]
+
+
+def _enlarged(images: Tensor) -> Tensor:
+    """(K, 3, H, W), whole multiples of the pixels, so that single ones can be seen."""
+    factor = max(1, -(-_CELL_PX // max(images.shape[-2:])))
+    images = images.expand(-1, 3, -1, -1) if images.shape[1] == 1 else images
+    return F.interpolate(images, scale_factor=factor, mode="nearest")
+
+
+def _sheet(columns: list[Tensor], names: list[str]) -> Image.Image:
+    rows, _, height, width = columns[0].shape
+    titles = ["original", *(["augmented"] if len(columns) > 1 else [])]
+    head = _FONT_PX + 2 * _GAP_PX
+    sheet = Image.new(
+        "RGB",
+        (
+            _LABEL_PX + len(columns) * (width + _GAP_PX),
+            head + rows * (height + _GAP_PX),
+        ),
+        "white",
+    )
+    pen, font = ImageDraw.Draw(sheet), ImageFont.load_default(_FONT_PX)
+    for column, title in enumerate(titles):
+        pen.text((_LABEL_PX + column * (width + _GAP_PX), _GAP_PX), title, "black", font)
+    for row, name in enumerate(names):
+        top = head + row * (height + _GAP_PX)
+        pen.text((_GAP_PX, top + height // 2 - _FONT_PX // 2), _shortened(name, pen, font), 0, font)
+        for column, images in enumerate(columns):
+            cell = Image.fromarray(images[row].permute(1, 2, 0).numpy())
+            sheet.paste(cell, (_LABEL_PX + column * (width + _GAP_PX), top))
+    return sheet
+
+
+def _shortened(
+    name: str, pen: ImageDraw.ImageDraw, font: ImageFont.FreeTypeFont | ImageFont.ImageFont
+) -> str:
+    """As much of a class's name as fits beside the pictures."""
+    name = "".join(letter if letter.isprintable() else "?" for letter in name)
+    while name and pen.textlength(name, font) > _LABEL_PX - 2 * _GAP_PX:
+        name = name.rstrip("…")[:-1] + "…" if len(name) > 1 else ""
+    return name

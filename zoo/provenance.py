@@ -1,0 +1,163 @@
+"""Which recipe, which pictures and which split a command works on: what was asked, or was kept."""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from zoo import recipe
+from zoo.data.split import read_csv
+from zoo.description import Training
+from zoo.errors import DataError, ModelFileError, RecipeError
+from zoo.modelfile import Source
+from zoo.schema import MADE_HERE, Recipe
+
+
+@dataclass(frozen=True)
+class Task:
+    """A recipe, and how its pictures are found and split."""
+
+    name: str
+    """Of the recipe."""
+    recipe: Recipe
+    given: Path | None
+    """The first place to look for the pictures: --data, or where the run had found them."""
+    recorded: dict[str, str] | None
+    """An earlier split, by content hash."""
+    must_match: bool
+    """Whether the split was asked for, so that it must be of these pictures."""
+    notes: tuple[str, ...] = ()
+
+
+def task_of(
+    source: Source,
+    *,
+    recipe_name: str | None = None,
+    overrides: tuple[str, ...] = (),
+    data: Path | None = None,
+    split_file: Path | None = None,
+    has_weights: bool = False,
+) -> Task:
+    """What a command is to work on.
+
+    The recipe is the one asked for, else the model file's, else `folder` where only --data is
+    given (`folder-finetune` with weights), else the card's. Pictures and split are those of the
+    run, unless others are asked for.
+
+    Args:
+        source: MODEL.
+        recipe_name: `--recipe`.
+        overrides: `SECTION.KEY=VALUE`.
+        data: `--data`.
+        split_file: `--split-file`.
+        has_weights: whether training starts from `--weights`.
+
+    Raises:
+        RecipeError: the recipe is invalid.
+        ModelFileError: the model file's recipe is none of this version's.
+        UsageError, DataError: the split file is missing or wrong.
+    """
+    name, chosen = _recipe(source, recipe_name, overrides, data, has_weights)
+    training = source.description.training
+    before = None if training is None else trained_recipe(source, training)
+    run = _run_of(source)
+    same_source = before is not None and before.dataset.source == chosen.dataset.source
+    if data is None and chosen.dataset.root is None and same_source and run is not None:
+        data = _data_of(run)
+    if split_file is not None:
+        return Task(name, chosen, data, read_csv(split_file), must_match=True)
+    if not same_source or before is None:
+        return Task(name, chosen, data, None, must_match=False)
+    if _drawing(before) != _drawing(chosen):
+        note = (
+            f"{source.name} was trained on another split of {before.dataset.source}: "
+            "pictures it learned from may now be among the test pictures"
+        )
+        return Task(name, chosen, data, None, must_match=False, notes=(note,))
+    kept = None if run is None else run / "split.csv"
+    recorded = read_csv(kept) if kept is not None and kept.is_file() else None
+    return Task(name, chosen, data, recorded, must_match=False)
+
+
+def check_classes(source: Source, classes: tuple[str, ...], recipe_name: str) -> None:
+    """Refuses pictures whose classes are not the model's, in the model's order.
+
+    Raises:
+        DataError: names, number or order differ.
+    """
+    ours = source.description.classes
+    if ours and ours != classes:
+        missing, surplus = sorted({*ours} - {*classes}), sorted({*classes} - {*ours})
+        reasons = [
+            f"it lacks {', '.join(missing)}" if missing else "",
+            f"{', '.join(surplus)} are new to the model" if surplus else "",
+        ]
+        difference = "; ".join(reason for reason in reasons if reason) or "their order differs"
+        raise DataError(
+            f"The classes of {recipe_name} are not those of {source.name}: {difference}.",
+            hint=f"A new head on its weights: zoo train {source.card.name} --weights {source.name}",
+        )
+    if source.description.arguments.num_classes != len(classes):
+        raise DataError(
+            f"{source.name} tells {source.description.arguments.num_classes} classes apart, "
+            f"{recipe_name} has {len(classes)}.",
+            hint=f"Build it with --num-classes {len(classes)}.",
+        )
+
+
+def trained_recipe(source: Source, training: Training) -> Recipe:
+    """The recipe that a model file holds.
+
+    Raises:
+        ModelFileError: it is none of this version's.
+    """
+    try:
+        return recipe.from_json(training.content, str(source.path))
+    except RecipeError as error:
+        raise ModelFileError(f"{source.path} holds a recipe that is invalid: {error}") from error
+
+
+def folder_recipe(*, has_weights: bool) -> str:
+    """What --data alone means."""
+    return "folder-finetune" if has_weights else "folder"
+
+
+def _recipe(
+    source: Source,
+    recipe_name: str | None,
+    overrides: tuple[str, ...],
+    data: Path | None,
+    has_weights: bool,
+) -> tuple[str, Recipe]:
+    training = source.description.training
+    if recipe_name is None and training is not None:
+        kept = trained_recipe(source, training)
+        # An embedded set is nowhere on the disk: --data must mean another.
+        if data is None or kept.dataset.source not in MADE_HERE:
+            return training.recipe, recipe.override(kept, overrides)
+    has_weights = has_weights or training is not None
+    default = source.card.recipe if data is None else folder_recipe(has_weights=has_weights)
+    name = recipe_name or default
+    return Path(name).stem, recipe.load_recipe(name, overrides)
+
+
+def _drawing(chosen: Recipe) -> dict[str, Any]:
+    """What decides which picture falls into which split."""
+    return chosen.dataset.model_dump(include={"source", "split", "validation", "test", "seed"})
+
+
+def _run_of(source: Source) -> Path | None:
+    """The run directory that a model file lies in."""
+    if source.path is None or not (source.path.parent / "run.json").is_file():
+        return None
+    return source.path.parent
+
+
+def _data_of(run: Path) -> Path | None:
+    """Where the run had found its pictures, if they are still there."""
+    try:
+        document = json.loads((run / "run.json").read_text(encoding="utf-8"))
+        place = Path(document["data"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+    return place if place.exists() else None

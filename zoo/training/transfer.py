@@ -1,0 +1,119 @@
+"""Starting from weights that were trained on something else: a new head on an old backbone."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from torch import nn
+
+from zoo import modelfile, tensorfile
+from zoo.description import Description, read_description
+from zoo.errors import UsageError
+from zoo.files import disk_errors
+from zoo.layers import Shape, ordered
+from zoo.schema import Preprocess, Preprocessing
+from zoo.weights import load_weights
+
+
+def find_head(network: nn.Module, input_shape: Shape) -> nn.Module:
+    """The last layer that has something to train.
+
+    Raises:
+        UsageError: no layer has.
+    """
+    for layer in reversed(ordered(network, input_shape).layers):
+        if layer.module is not None and any(p.requires_grad for p in layer.module.parameters()):
+            return layer.module
+    raise UsageError("Nothing in this network can be trained.")
+
+
+def load_donor(network: nn.Module, path: Path, head: nn.Module | None) -> tuple[str, list[str]]:
+    """Puts a file's weights into a network whose head may tell other classes apart.
+
+    Args:
+        network: fresh.
+        path: `--weights`.
+        head: keeps its fresh weights where the file's have another shape.
+
+    Returns:
+        Where the weights came from, and notes.
+
+    Raises:
+        UsageError: there is no such file.
+        ModelFileError: the file is refused, or a tensor below the head does not fit.
+    """
+    fresh = [name for name, module in network.named_modules() if module is head]
+    loaded = load_weights(network, path, fresh=fresh[0] if fresh else None)
+    notes = []
+    if loaded.left_out:
+        notes.append(f"{fresh[0]} starts fresh: the weights tell other classes apart")
+    return loaded.origin, notes
+
+
+def with_donors_preprocessing(
+    preprocessing: Preprocessing, wishes: Preprocess, donor: Description | None
+) -> tuple[Preprocessing, list[str]]:
+    """How the weights are used to see pictures, as far as the recipe is silent; and notes.
+
+    Args:
+        preprocessing: as the recipe and the card have it.
+        wishes: the recipe's.
+        donor: of the weights; None where they say nothing of themselves.
+    """
+    if donor is None or donor.training is None:
+        return preprocessing, []
+    before = donor.preprocessing
+    silent = wishes.is_silent_on_scale and before.channels == preprocessing.channels
+    if not silent:
+        same = (before.mean, before.std) == (preprocessing.mean, preprocessing.std)
+        note = (
+            f"the recipe's mean and std replace those of the weights, {before.mean}, {before.std}"
+        )
+        return preprocessing, [] if same else [note]
+    kept = before.model_dump(
+        include={
+            "mean", "std", "rescale", "samplewise_center", "samplewise_std_normalization",
+        }
+    )  # fmt: skip
+    return preprocessing.model_copy(update=kept), []
+
+
+def donor_of(path: Path) -> Description | None:
+    """What a weights file says of itself; None where it is no model file.
+
+    Raises:
+        UsageError: there is no such file.
+        ModelFileError: the file is refused or corrupt.
+    """
+    if path.is_dir():
+        path = modelfile.locate(str(path))
+    if not path.is_file():
+        raise UsageError(f"There is no weights file {path}.")
+    with disk_errors("read", path), path.open("rb") as file:
+        if tensorfile.is_pickle(file.read(4)):
+            return None
+    return read_description(path) if tensorfile.read_header(path).document else None
+
+
+@contextmanager
+def frozen_but(network: nn.Module, head: nn.Module | None) -> Iterator[None]:
+    """Inside, only the head learns: nothing else has gradients, and no batch norm drifts.
+
+    Args:
+        network: in training mode.
+        head: a module of it; None freezes nothing.
+    """
+    if head is None:
+        yield
+        return
+    kept = {id(parameter) for parameter in head.parameters()}
+    frozen = [p for p in network.parameters() if p.requires_grad and id(p) not in kept]
+    network.eval()
+    head.train()
+    for parameter in frozen:
+        parameter.requires_grad_(False)
+    try:
+        yield
+    finally:
+        for parameter in frozen:
+            parameter.requires_grad_(True)
