@@ -100,8 +100,8 @@ def test_training_on_it(zoo: Zoo, tmp_path: Path) -> None:
 
 def test_options_that_do_not_apply_are_errors(zoo: Zoo, tmp_path: Path) -> None:
     write_set(tmp_path)
-    ended = zoo("train", "lenet5", "--data", tmp_path)
-    assert (ended.code, "digits is embedded" in ended.stderr) == (2, True)
+    ended = zoo("train", "lenet5", "--recipe", "digits", "--data", tmp_path)
+    assert (ended.code, "digits comes with zoo" in ended.stderr) == (2, True)
     flags = ("--recipe", "fashion-mnist", "--data", tmp_path, "--set", "dataset.test=0.1")
     ended = zoo("train", "lenet5", *flags)
     assert (ended.code, "a test split of its own" in ended.stderr) == (2, True)
