@@ -9,6 +9,8 @@ import pytest
 import torch
 
 from tests.conftest import Ended
+from tests.data.sources.fakes import OFFLINE
+from zoo.data.pictures import ArrayPictures
 from zoo.data.sources import mnist
 from zoo.errors import DataError
 from zoo.places import SYSTEM_DATA, search_path
@@ -40,8 +42,9 @@ def write_set(directory: Path, *, zipped: bool = False, count: int = 60) -> None
 @pytest.mark.parametrize("zipped", [True, False], ids=["gz", "plain"])
 def test_it_is_found_in_every_usual_layout(layout: str, zipped: bool, tmp_path: Path) -> None:
     write_set(tmp_path / layout, zipped=zipped)
-    found = mnist.read("fashion-mnist", [tmp_path / "nowhere", tmp_path])
-    assert found.train.images.shape == (60, 1, 28, 28)
+    found = mnist.read("fashion-mnist", [tmp_path / "nowhere", tmp_path], OFFLINE)
+    assert found.train.picture(0).shape == (1, 28, 28)
+    assert len(found.train) == 60
     assert found.test is not None
     assert len(found.test) == 30
     assert found.train.classes[9] == "Ankle boot"
@@ -53,24 +56,25 @@ def test_an_incomplete_place_is_passed_over(tmp_path: Path) -> None:
     write_set(tmp_path / "half")
     (tmp_path / "half" / "t10k-labels-idx1-ubyte").unlink()
     places = [tmp_path / "half", tmp_path / "whole"]
-    assert len(mnist.read("mnist", places).train) == 60
+    assert len(mnist.read("mnist", places, OFFLINE).train) == 60
 
 
 def test_an_absent_set_says_where_it_was_looked_for(tmp_path: Path) -> None:
     with pytest.raises(DataError) as caught:
-        mnist.read("fashion-mnist", [tmp_path])
+        mnist.read("fashion-mnist", [tmp_path], OFFLINE)
     assert str(tmp_path) in caught.value.message
     assert "apt install dataset-fashion-mnist" in caught.value.hint
+    assert "https://storage.googleapis.com" in caught.value.hint
 
 
 def test_files_that_do_not_belong_together(tmp_path: Path) -> None:
     write_set(tmp_path)
     write_idx(tmp_path / "train-labels-idx1-ubyte", torch.zeros(59, dtype=torch.uint8))
     with pytest.raises(DataError, match="a label each"):
-        mnist.read("mnist", [tmp_path])
+        mnist.read("mnist", [tmp_path], OFFLINE)
     write_idx(tmp_path / "train-labels-idx1-ubyte", torch.full((60,), 10, dtype=torch.uint8))
     with pytest.raises(DataError, match="the label 10 of 10"):
-        mnist.read("mnist", [tmp_path])
+        mnist.read("mnist", [tmp_path], OFFLINE)
 
 
 def test_a_truncated_file_is_named(tmp_path: Path) -> None:
@@ -78,7 +82,7 @@ def test_a_truncated_file_is_named(tmp_path: Path) -> None:
     path = tmp_path / "t10k-images-idx3-ubyte"
     path.write_bytes(path.read_bytes()[:-1])
     with pytest.raises(DataError, match=str(path)):
-        mnist.read("mnist", [tmp_path])
+        mnist.read("mnist", [tmp_path], OFFLINE)
 
 
 def test_training_on_it(zoo: Zoo, tmp_path: Path) -> None:
@@ -96,8 +100,8 @@ def test_training_on_it(zoo: Zoo, tmp_path: Path) -> None:
 
 def test_options_that_do_not_apply_are_errors(zoo: Zoo, tmp_path: Path) -> None:
     write_set(tmp_path)
-    ended = zoo("train", "lenet5", "--data", tmp_path)
-    assert (ended.code, "digits is embedded" in ended.stderr) == (2, True)
+    ended = zoo("train", "lenet5", "--recipe", "digits", "--data", tmp_path)
+    assert (ended.code, "digits comes with zoo" in ended.stderr) == (2, True)
     flags = ("--recipe", "fashion-mnist", "--data", tmp_path, "--set", "dataset.test=0.1")
     ended = zoo("train", "lenet5", *flags)
     assert (ended.code, "a test split of its own" in ended.stderr) == (2, True)
@@ -108,9 +112,10 @@ def test_options_that_do_not_apply_are_errors(zoo: Zoo, tmp_path: Path) -> None:
 )
 def test_debians_fashion_mnist_is_found_without_a_word() -> None:
     """The package `dataset-fashion-mnist`, which `.ci/run` installs."""
-    found = mnist.read("fashion-mnist", search_path("fashion-mnist", None, None))
+    found = mnist.read("fashion-mnist", search_path("fashion-mnist", None, None), OFFLINE)
     assert found.test is not None
     assert (len(found.train), len(found.test)) == (60_000, 10_000)
     assert torch.bincount(found.train.targets).tolist() == [6_000] * 10
+    assert isinstance(found.train, ArrayPictures)
     share = found.train.images.float().mean() / 255
     assert abs(share - 0.286) < 0.001  # the mean that the recipe states

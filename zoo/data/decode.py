@@ -10,8 +10,9 @@ from torch import Tensor
 
 from zoo.errors import DataError
 
-# No others: Pillow would run Ghostscript on an EPS named .jpg.
-FORMATS = ("JPEG", "MPO", "PNG", "WEBP", "BMP", "GIF", "TIFF", "PPM")
+# No others: Pillow would run Ghostscript on an EPS named .jpg. JPEG includes MPO, which has no opener
+# of its own.
+FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "GIF", "TIFF", "PPM")
 SUFFIXES = frozenset({
     ".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".webp", ".bmp", ".dib", ".gif", ".tif", ".tiff",
     ".ppm", ".pgm", ".pbm",
