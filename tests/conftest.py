@@ -29,6 +29,14 @@ class Ended:
         return document
 
 
+@pytest.fixture(autouse=True, scope="session")
+def _cache_of_ones_own(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """No test reads or fills the user's cache."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("ZOO_CACHE", str(tmp_path_factory.mktemp("cache")))
+        yield
+
+
 @pytest.fixture
 def zoo(capsys: pytest.CaptureFixture[str]) -> Callable[..., Ended]:
     """Runs a command line in this process."""

@@ -62,7 +62,7 @@ def test_what_can_not_be_evaluated(tmp_path: Path, trained: Path) -> None:
     with pytest.raises(UsageError, match="nothing trained"):
         evaluate("lenet5")
     with pytest.raises(UsageError, match="no test pictures"):
-        evaluate(trained, overrides=("dataset.test=0",))
+        evaluate(trained, overrides=("dataset.test=0",), split="test")
     described = description.describe(find("lenet5"), num_classes=3)
     modelfile.save(tmp_path / "three", modelfile.build(described), described)
     with pytest.raises(DataError, match="3 classes apart, digits has 10"):

@@ -9,7 +9,7 @@ import torch.nn.functional as F  # noqa: N812 (the field's name for it)
 from torch import Tensor, nn
 
 from zoo import data, modelfile
-from zoo.data.gather import Progress
+from zoo.data.gathering import Progress
 from zoo.data.loader import Batch, evaluation_batches
 from zoo.downloads import Downloads
 from zoo.errors import DataError, UsageError

@@ -83,8 +83,10 @@ def test_show_refuses_what_is_no_model(zoo: Zoo, tmp_path: Path) -> None:
 
 
 def test_recipes(zoo: Zoo, tmp_path: Path) -> None:
-    assert zoo("recipes", "list", "--json").json["recipes"][0]["name"] == "digits"
-    assert zoo("recipes", "show", "digits").stdout.startswith("# 1,797 real handwritten digits")
+    listed = zoo("recipes", "list", "--json").json["recipes"]
+    assert {"name", "source", "description"} == set(listed[0])
+    assert {"digits", "shapes", "fashion-mnist", "folder"} <= {row["name"] for row in listed}
+    assert "# 1,797 real handwritten digits" in zoo("recipes", "show", "digits").stdout
     shown = zoo("recipes", "show", "digits", "--json").json["recipe"]
     assert shown["dataset"]["source"] == "digits"
     assert zoo("recipes", "show", "digitz").code == 3

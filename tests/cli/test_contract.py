@@ -14,6 +14,7 @@ import typer
 
 from tests.conftest import Ended, zoo_process
 from zoo.cli import app as application
+from zoo.data.sources import remote
 from zoo.errors import ExitCode
 
 application.register_commands()
@@ -33,10 +34,15 @@ EVERY_COMMAND = pytest.mark.parametrize("command", sorted(commands()))
 # A command line of each command that succeeds; RUN is a trained run, OUT a new path.
 WORKING = {
     "build": "build lenet5 -o OUT",
+    "data check": "data check digits",
+    "data fetch": "data fetch kmnist",
+    "data preview": "data preview digits --versions 1 -o OUT",
     "doctor": "doctor",
     "evaluate": "evaluate RUN",
     "list": "list",
+    "recipes copy": "recipes copy digits OUT",
     "recipes list": "recipes list",
+    "recipes schema": "recipes schema",
     "recipes show": "recipes show digits",
     "recipes validate": "recipes validate digits",
     "show": "show RUN",
@@ -46,7 +52,10 @@ WORKING = {
 
 
 @pytest.fixture
-def working(trained: Path, tmp_path: Path) -> Callable[[str], list[str]]:
+def working(
+    trained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Callable[[str], list[str]]:
+    monkeypatch.setitem(remote.SETS, "kmnist", ())  # complete without a download
     places = {"RUN": str(trained), "OUT": str(tmp_path / "out")}
     return lambda command: [places.get(word, word) for word in WORKING[command].split()]
 

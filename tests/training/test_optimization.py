@@ -20,8 +20,18 @@ def test_weight_decay_spares_norms_and_biases() -> None:
 def test_frozen_parameters_are_left_out() -> None:
     network = nn.Linear(2, 3)
     network.weight.requires_grad_(False)
-    decayed, spared = make_optimizer(network, Train()).param_groups
-    assert (len(decayed["params"]), len(spared["params"])) == (0, 1)
+    (spared,) = make_optimizer(network, Train(weight_decay=0.1)).param_groups
+    assert len(spared["params"]) == 1
+    assert spared["params"][0] is network.bias
+    assert spared["weight_decay"] == 0
+
+
+def test_the_head_has_groups_of_its_own() -> None:
+    network = nn.Sequential(nn.Linear(4, 3), nn.Linear(3, 2))
+    groups = make_optimizer(network, Train(backbone_lr=0.1), network[1]).param_groups
+    factors = {id(parameter): group["factor"] for group in groups for parameter in group["params"]}
+    assert [factors[id(p)] for p in network[0].parameters()] == [0.1, 0.1]
+    assert [factors[id(p)] for p in network[1].parameters()] == [1.0, 1.0]
 
 
 def test_adam_takes_adams_steps() -> None:

@@ -11,7 +11,7 @@ from torch import Tensor
 from zoo.data import sources
 from zoo.data.fit import mean_and_std
 from zoo.data.fitted import Fitted
-from zoo.data.gather import Bad, Gathered, Progress, Settings, gather
+from zoo.data.gathering import Bad, Gathered, Progress, Settings, gather
 from zoo.data.pictures import Found
 from zoo.data.split import SPLITS, Split, draw, restrict
 from zoo.errors import DataError, UsageError

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from zoo.data import Access, check_applies, sources, split_training
 from zoo.data.decode import BadPictureError, suffixes
-from zoo.data.gather import Settings, in_parallel, path_of
+from zoo.data.gathering import Settings, in_parallel, path_of
 from zoo.data.pictures import FilePictures, Pictures
 from zoo.data.split import SPLITS
 from zoo.schema import Dataset

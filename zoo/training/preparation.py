@@ -11,7 +11,7 @@ import torch
 
 from zoo import __version__, data, devices, modelfile
 from zoo.data.augment import check_applies
-from zoo.data.gather import Progress
+from zoo.data.gathering import Progress
 from zoo.description import Description, Training, decide_preprocessing, describe
 from zoo.downloads import Downloads
 from zoo.errors import UsageError

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import math
 import os
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -159,14 +160,14 @@ class _Scan:
         if key is None:
             return self._decoded(shape)
         path = cache_directory() / "pictures" / f"{key}.u8"
-        if not self._known(path):
+        size = math.prod(shape)
+        if not self._known(path, size):
             try:
                 with _reserved(path, shape) as images:
                     self._decode_into(images)
                 self._keep(path)
             except DiskError:  # no room for a cache: memory it is
                 return self._decoded(shape)
-        size = int(np.prod(shape))
         # A private mapping: the system reads the pages that are used, and may drop them again.
         mapped = torch.from_file(str(path), shared=False, size=size, dtype=torch.uint8)
         return mapped.reshape(shape)
@@ -180,7 +181,7 @@ class _Scan:
         """Digests and bad pictures alone; the pictures are not kept."""
         key = _key(self.pictures, self.preprocessing)
         path = None if key is None else cache_directory() / "pictures" / f"{key}.checked"
-        if path is not None and self._known(path):
+        if path is not None and self._known(path, 0):
             return
         self._decode_into(None)
         if path is not None:
@@ -218,16 +219,16 @@ class _Scan:
         }
         write_text(path.with_suffix(".json"), json.dumps(document))
 
-    def _known(self, path: Path) -> bool:
+    def _known(self, path: Path, size: int) -> bool:
         """Takes what an earlier run kept; anything unexpected is as good as nothing."""
         try:
             document = json.loads(path.with_suffix(".json").read_text())
-            path.stat()
+            is_whole = path.stat().st_size == size
             digests = document["digests"]
             bad = {int(index): Bad(**one) for index, one in document["bad"].items()}
         except (OSError, ValueError, KeyError, TypeError, AttributeError):
             return False
-        if len(digests) != len(self.pictures):
+        if len(digests) != len(self.pictures) or not is_whole:
             return False
         self.digests, self.bad = digests, bad
         return True
@@ -242,7 +243,7 @@ def _reserved(
     Raises:
         DiskError: there is no room, or no permission.
     """
-    size = int(np.prod(shape))
+    size = math.prod(shape)
     with disk_errors("make", path.parent):
         path.parent.mkdir(parents=True, exist_ok=True)
     with atomic_path(path) as temporary:
