@@ -13,6 +13,7 @@ import pytest
 import typer
 
 from tests.conftest import Ended, zoo_process
+from tests.data.sources.fakes import mnist_files, publish
 from zoo.cli import app as application
 from zoo.errors import ExitCode
 
@@ -33,6 +34,7 @@ EVERY_COMMAND = pytest.mark.parametrize("command", sorted(commands()))
 # A command line of each command that succeeds; RUN is a trained run, OUT a new path.
 WORKING = {
     "build": "build lenet5 -o OUT",
+    "data fetch": "data fetch kmnist --offline",
     "doctor": "doctor",
     "evaluate": "evaluate RUN",
     "list": "list",
@@ -45,8 +47,20 @@ WORKING = {
 }
 
 
+def write_bytes(path: Path, content: bytes) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(content)
+
+
 @pytest.fixture
-def working(trained: Path, tmp_path: Path) -> Callable[[str], list[str]]:
+def working(
+    trained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Callable[[str], list[str]]:
+    files = mnist_files()
+    publish("kmnist", files, "http://127.0.0.1:1", monkeypatch)
+    monkeypatch.setenv("ZOO_CACHE", str(tmp_path / "cache"))
+    for name, content in files.items():
+        write_bytes(tmp_path / "cache" / "data" / "kmnist" / name, content)
     places = {"RUN": str(trained), "OUT": str(tmp_path / "out")}
     return lambda command: [places.get(word, word) for word in WORKING[command].split()]
 
