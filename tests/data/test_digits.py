@@ -6,7 +6,7 @@ from zoo.data.sources import digits
 
 
 def test_the_embedded_digits() -> None:
-    pictures = digits.read()
+    pictures = digits.read().train
     assert pictures.images.shape == (1797, 1, 8, 8)
     assert pictures.images.dtype == torch.uint8
     assert pictures.images.max() == 255
@@ -30,4 +30,4 @@ def test_they_are_scikit_learns() -> None:
         [0, 0, 6, 13, 10, 0, 0, 0],
     ]
     scaled = (torch.tensor(first) * 255 / 16).round().byte()
-    assert torch.equal(digits.read().images[0, 0], scaled)
+    assert torch.equal(digits.read().train.images[0, 0], scaled)

@@ -3,9 +3,9 @@
 import pytest
 import torch
 
+from zoo.data.fitted import Fitted, InMemory
 from zoo.data.loader import TrainingBatches, batch_sizes, evaluation_batches
 from zoo.data.randomness import derived_seed
-from zoo.data.sources import Pictures
 from zoo.schema import Augment, Preprocessing
 
 PREPROCESSING = Preprocessing(
@@ -14,10 +14,11 @@ PREPROCESSING = Preprocessing(
 )  # fmt: skip
 
 
-def pictures(count: int) -> Pictures:
+def pictures(count: int) -> Fitted:
     values = torch.arange(count, dtype=torch.uint8)[:, None, None, None].expand(-1, 1, 2, 2)
     names = tuple(str(index) for index in range(count))
-    return Pictures(values.contiguous(), torch.arange(count), names, names)
+    every = torch.arange(count)
+    return Fitted(InMemory(values.contiguous()), every, every, names, names)
 
 
 @pytest.mark.parametrize(
@@ -62,7 +63,8 @@ def test_images_belong_to_their_targets_and_are_scaled() -> None:
 def test_augmentation_is_a_function_of_the_step() -> None:
     settings = Augment(rotation_range=90, horizontal_flip=True)
     varied = pictures(16)
-    varied.images[:, 0, 0, 0] = 200
+    assert isinstance(varied.store, InMemory)
+    varied.store.images[:, 0, 0, 0] = 200
 
     def epoch(number: int) -> torch.Tensor:
         batches = TrainingBatches(varied, PREPROCESSING, batch_size=16, seed=0, settings=settings)
@@ -70,6 +72,18 @@ def test_augmentation_is_a_function_of_the_step() -> None:
 
     assert torch.equal(epoch(1), epoch(1))
     assert not torch.equal(epoch(1).sort(0).values, epoch(2).sort(0).values)
+
+
+@pytest.mark.parametrize("option", ["mixup", "cutmix"])
+def test_mixed_targets_are_shares(option: str) -> None:
+    settings = Augment.model_validate({option: 1.0})
+    batches = TrainingBatches(pictures(8), PREPROCESSING, batch_size=8, seed=0, settings=settings)
+    batch = next(iter(batches.epoch(1)))
+    assert batch.targets.shape == (8, 8)
+    torch.testing.assert_close(batch.targets.sum(dim=1), torch.ones(8))
+    # Each constant picture is its index: what is mixed of pictures is mixed of labels.
+    mixed = (batch.targets * torch.arange(8)).sum(dim=1)
+    torch.testing.assert_close(batch.images.mean(dim=(1, 2, 3)) * 255, mixed)
 
 
 def test_evaluation_keeps_the_order() -> None:
