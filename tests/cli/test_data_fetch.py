@@ -1,6 +1,11 @@
 """`zoo data fetch`, end to end with a server on this machine."""
 
+import json
 import os
+import signal
+import subprocess
+import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -125,4 +130,56 @@ def test_a_terminal_gets_a_bar(
     ended = zoo("data", "fetch", "kmnist")
     assert ended.code == 0
     assert ended.stderr.count("downloading ") >= 4
+    assert sorted(os.listdir(cache / "kmnist")) == sorted(FILES)
+
+
+PROCESS = """
+import sys
+import pytest
+from tests.data.sources.fakes import mnist_files, publish
+from zoo.__main__ import run
+
+publish("kmnist", mnist_files(), "http://127.0.0.1:1", pytest.MonkeyPatch())
+sys.argv = ["zoo", "data", "fetch", "kmnist", "--json"]
+run()
+"""
+
+
+def test_ctrl_c_is_exit_130_and_the_next_run_resumes(cache: Path, mirror: Mirror) -> None:
+    name = "train-images-idx3-ubyte.gz"
+    path = f"/inner/kmnist/{name}"
+    mirror.faults[path] = Fault(times=2, cut_after=100)  # then it stays silent
+    mirror.faults[path].silent_seconds = 0.5
+    process = subprocess.Popen([sys.executable, "-c", PROCESS], stdout=subprocess.PIPE)
+    part = cache / "kmnist" / f"{name}.part"
+    deadline = time.monotonic() + 60
+    while not (part.is_file() and part.stat().st_size) and time.monotonic() < deadline:
+        time.sleep(0.01)
+    process.send_signal(signal.SIGINT)
+    output, _ = process.communicate(timeout=60)
+    assert (process.returncode, json.loads(output)["error"]["code"]) == (130, 130)
+    left = part.read_bytes()
+    assert left
+    assert FILES[name].startswith(left)
+
+    mirror.faults.clear()
+    asked = len(mirror.requests)
+    ended = subprocess.run([sys.executable, "-c", PROCESS], stdout=subprocess.PIPE)
+    assert ended.returncode == 0
+    assert mirror.requests[asked].range == f"bytes={len(left)}-"
+    assert (cache / "kmnist" / name).read_bytes() == FILES[name]
+
+
+def test_two_processes_at_once_fetch_each_file_once(cache: Path, mirror: Mirror) -> None:
+    for name in FILES:
+        mirror.faults[f"/inner/kmnist/{name}"] = Fault(silent_seconds=0.3)
+    command = [sys.executable, "-c", PROCESS]
+    both = [subprocess.Popen(command, stdout=subprocess.PIPE) for _ in range(2)]
+    fetched = []
+    for process in both:
+        output, _ = process.communicate(timeout=60)
+        assert process.returncode == 0
+        fetched.append(json.loads(output)["fetched"][0]["bytes"])
+    assert sorted(fetched) == [0, sum(len(content) for content in FILES.values())]
+    assert len(mirror.requests) == len(FILES)
     assert sorted(os.listdir(cache / "kmnist")) == sorted(FILES)

@@ -344,7 +344,8 @@ def test_a_misspelt_class_gets_a_suggestion() -> None:
         torchvision_sets.read("ImageFolder", [], ONLINE)
 
 
-def test_looking_makes_no_directories(tmp_path: Path) -> None:
+def test_looking_makes_no_directories(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ZOO_CACHE", str(tmp_path / "cache"))
     for name in torchvision_sets.SETS:
         with pytest.raises(DataError, match="zoo is offline") as caught:
             torchvision_sets.read(name, [tmp_path], OFFLINE)
@@ -404,6 +405,7 @@ def test_what_is_not_here_is_downloaded_by_torchvision(
     assert list(root.parent.iterdir()) == [root]
     assert capfd.readouterr() == ("", "")
     assert torchvision_sets.fetch("eurosat", OFFLINE).bytes == 0  # it is complete
+    assert torchvision_sets.read("EuroSAT", [], OFFLINE).train.names == found.train.names
 
 
 def test_what_torchvision_can_not_download(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
