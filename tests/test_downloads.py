@@ -379,6 +379,23 @@ def test_the_second_waits_and_says_so(mirror: Mirror, watcher: Watcher, tmp_path
     assert os.listdir(tmp_path) == ["file.bin"]
 
 
+def test_a_part_that_its_holder_gave_up_is_begun_anew(
+    mirror: Mirror, watcher: Watcher, tmp_path: Path
+) -> None:
+    mirror.files["/file.bin"] = CONTENT
+    file = remote(f"{mirror.url}/file.bin")
+    with (tmp_path / "file.bin.part").open("ab") as held:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        second = threading.Thread(target=watcher.downloads.get, args=(file, tmp_path))
+        second.start()
+        while not watcher.lines:
+            second.join(0.01)
+        (tmp_path / "file.bin.part").unlink()  # the first found no mirror
+    second.join(30)
+    assert (tmp_path / "file.bin").read_bytes() == CONTENT
+    assert os.listdir(tmp_path) == ["file.bin"]
+
+
 def test_nothing_is_written_where_that_is_forbidden(mirror: Mirror, watcher: Watcher) -> None:
     with pytest.raises(DiskError):
         watcher.downloads.get(remote(f"{mirror.url}/file.bin"), Path("/proc/zoo"))

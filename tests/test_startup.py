@@ -41,6 +41,7 @@ def heavy_modules(*arguments: str) -> list[str]:
         ("recipes", "validate", "digits"),
         ("train", "--help"),
         ("summary", "--help"),
+        ("data", "fetch", "--help"),
     ],
     ids=" ".join,
 )

@@ -102,8 +102,9 @@ class Downloads:
         if path.is_file() and file.matches(path):
             return path
         if self.offline:
+            problem = "is not the original file" if path.is_file() else "is missing"
             raise DataError(
-                f"{path} is missing, and zoo is offline.",
+                f"{path} {problem}, and zoo is offline.",
                 hint=f"Fetch {file.urls[0]} on another machine and put it at {path}, or run this "
                 "without --offline and ZOO_OFFLINE.",
             )
@@ -124,18 +125,34 @@ class Downloads:
             with disk_errors("write", part):
                 content = open(part, "ab+", buffering=0)  # noqa: SIM115
             with content:
-                self._lock(content, part)
+                self._lock(content.fileno(), part)
                 # Its last holder renamed or removed it: then this lock guards another file.
                 if _is_still(content, part):
                     yield cast(IO[bytes], content)
                     return
 
-    def _lock(self, content: IO[bytes], part: Path) -> None:
+    @contextmanager
+    def alone(self, directory: Path) -> Iterator[None]:
+        """Makes a directory, and keeps others that ask for it out of it meanwhile.
+
+        Raises:
+            DiskError: it can't be made.
+        """
+        with disk_errors("write", directory):
+            directory.mkdir(parents=True, exist_ok=True)
+            descriptor = os.open(directory, os.O_RDONLY)
         try:
-            fcntl.flock(content, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            self._lock(descriptor, directory)
+            yield
+        finally:
+            os.close(descriptor)
+
+    def _lock(self, descriptor: int, path: Path) -> None:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            self.announce(f"waiting for another process that downloads {part}")
-            fcntl.flock(content, fcntl.LOCK_EX)
+            self.announce(f"waiting for another process that downloads {path}")
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
 
     def _download(self, file: RemoteFile, part: IO[bytes], path: Path) -> None:
         failures = []

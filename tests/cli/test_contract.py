@@ -13,8 +13,8 @@ import pytest
 import typer
 
 from tests.conftest import Ended, zoo_process
+from tests.data.sources.fakes import mnist_files, publish
 from zoo.cli import app as application
-from zoo.data.sources import remote
 from zoo.errors import ExitCode
 
 application.register_commands()
@@ -35,7 +35,7 @@ EVERY_COMMAND = pytest.mark.parametrize("command", sorted(commands()))
 WORKING = {
     "build": "build lenet5 -o OUT",
     "data check": "data check digits",
-    "data fetch": "data fetch kmnist",
+    "data fetch": "data fetch kmnist --offline",
     "data preview": "data preview digits --versions 1 -o OUT",
     "doctor": "doctor",
     "evaluate": "evaluate RUN",
@@ -51,11 +51,20 @@ WORKING = {
 }
 
 
+def write_bytes(path: Path, content: bytes) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(content)
+
+
 @pytest.fixture
 def working(
     trained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> Callable[[str], list[str]]:
-    monkeypatch.setitem(remote.SETS, "kmnist", ())  # complete without a download
+    files = mnist_files()
+    publish("kmnist", files, "http://127.0.0.1:1", monkeypatch)
+    monkeypatch.setenv("ZOO_CACHE", str(tmp_path / "cache"))
+    for name, content in files.items():
+        write_bytes(tmp_path / "cache" / "data" / "kmnist" / name, content)
     places = {"RUN": str(trained), "OUT": str(tmp_path / "out")}
     return lambda command: [places.get(word, word) for word in WORKING[command].split()]
 

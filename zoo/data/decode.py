@@ -10,8 +10,8 @@ from torch import Tensor
 
 from zoo.errors import DataError
 
-# No others: Pillow would run Ghostscript on an EPS named .jpg. JPEG includes MPO, which has no opener
-# of its own.
+# No others: Pillow would run Ghostscript on an EPS named .jpg.
+# MPO has no opener of its own: JPEG's reads it.
 FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "GIF", "TIFF", "PPM")
 SUFFIXES = frozenset({
     ".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".webp", ".bmp", ".dib", ".gif", ".tif", ".tiff",

@@ -179,8 +179,10 @@ def fetch_set(name: str, downloads: Downloads) -> Fetched:
     """
     remote_files(name)
     root = cache_directory() / "data" / name
-    _check_online(name, root, downloads)
-    downloaded = sum(_fetch(part, root, downloads) for part in SETS[name])
+    if downloads.offline:
+        _check_complete(name, root)
+    with downloads.alone(root):  # whoever waited here finds it complete
+        downloaded = sum(_fetch(part, root, downloads) for part in SETS[name])
     return Fetched(name, root, tuple(part.keeps for part in SETS[name]), downloaded)
 
 
@@ -254,10 +256,10 @@ def fetch_or_explain(
         ) from error
 
 
-def _check_online(name: str, root: Path, downloads: Downloads) -> None:
+def _check_complete(name: str, root: Path) -> None:
     """Refuses to go on without the network, and says what to fetch and where to put it."""
     missing = [part for part in SETS[name] if not part.is_here(root)]
-    if downloads.offline and missing:
+    if missing:
         steps = "\n".join(f"  {part.file.urls[0]}\n    to {part.lies(root)}" for part in missing)
         raise DataError(
             f"{name} is not complete in {root}, and zoo is offline.",

@@ -107,6 +107,7 @@ def read(name: str, places: Sequence[Path], downloads: Downloads) -> Found:
         DataError: it is not here and can't be downloaded, or its labels are bad.
     """
     name = class_name(name)
+    places = [*places, _cached(name)]
     found = _search(name, places)
     if found is None:
         if downloads.offline:
@@ -131,7 +132,7 @@ def fetch(name: str, downloads: Downloads) -> Fetched:
     """
     name = class_name(name)
     source = f"torchvision/{name}"
-    root = cache_directory() / "data" / "torchvision" / name
+    root = _cached(name)
     if _search(name, [root]) is not None:
         return Fetched(source, root, _listed(root), 0)
     if downloads.offline:
@@ -168,13 +169,17 @@ def fetch(name: str, downloads: Downloads) -> Fetched:
     return Fetched(source, root, _listed(root), size)
 
 
+def _cached(name: str) -> Path:
+    return cache_directory() / "data" / "torchvision" / name
+
+
 def _absent(name: str, places: Sequence[Path]) -> DataError:
     looked = "\n".join(f"  {place}" for place in places)
     return DataError(
         f"torchvision/{name} is not on this machine, and zoo is offline. "
         f"torchvision.datasets.{name} finds it in none of:\n{looked}",
         hint=f"Run `zoo data fetch torchvision/{name}` online, and copy "
-        f"{cache_directory() / 'data' / 'torchvision' / name} from there.",
+        f"{_cached(name)} from there.",
     )
 
 
