@@ -99,8 +99,8 @@ def affine(
     theta, tx, ty, shear, zx, zy = (
         values.cpu().double() for values in (theta, tx, ty, shear, zx, zy)
     )
-    cos, sin = theta.deg2rad().cos(), theta.deg2rad().sin()
-    skew_cos, skew_sin = shear.deg2rad().cos(), shear.deg2rad().sin()
+    angles = torch.stack((theta, shear)).deg2rad()
+    (cos, skew_cos), (sin, skew_sin) = angles.cos(), angles.sin()
     # rotation [[cos, -sin], [sin, cos]] · shear [[1, -skew_sin], [0, skew_cos]] · zoom. The order
     # of every sum is that of Keras's matrix products: at right angles the last bit decides whether
     # the border lies in the picture, and so what `constant` and `wrap` show there.
