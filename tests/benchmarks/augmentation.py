@@ -25,7 +25,7 @@ LECTURE = Augment(
 )
 SHAPES = ((128, 1, 28), (64, 3, 224))
 TURNS = 15
-BATCHES_A_TURN = {28: 10, 224: 1}
+BATCHES_A_TURN = {28: 30, 224: 1}
 
 
 def zoo_batch(images: Tensor) -> Callable[[], object]:

@@ -101,15 +101,15 @@ def affine(
     )
     angles = torch.stack((theta, shear)).deg2rad()
     (cos, skew_cos), (sin, skew_sin) = angles.cos(), angles.sin()
-    # rotation [[cos, -sin], [sin, cos]] · shear [[1, -skew_sin], [0, skew_cos]] · zoom. The order
-    # of every sum is that of Keras's matrix products: at right angles the last bit decides whether
-    # the border lies in the picture, and so what `constant` and `wrap` show there.
-    xx, xy = cos * zx, (-cos * skew_sin - sin * skew_cos) * zy
-    yx, yy = sin * zx, (cos * skew_cos - sin * skew_sin) * zy
-    # rotation · shift, about (x, y)
-    x_offset = (-xx * x - xy * y) + (cos * tx - sin * ty + x)
-    y_offset = (-yx * x - yy * y) + (sin * tx + cos * ty + y)
-    matrix = torch.stack((xx, xy, x_offset, yx, yy, y_offset), dim=1).view(-1, 2, 3)
+    # The columns of rotation, (2, N): then times shear [[1, -skew_sin], [0, skew_cos]] and zoom.
+    # The order of every sum is that of Keras's matrix products: at right angles the last bit
+    # decides whether the border lies in the picture, and so what `constant` and `wrap` show there.
+    along, across = torch.stack((cos, sin)), torch.stack((-sin, cos))
+    by_x = along * zx
+    by_y = (-along * skew_sin + across * skew_cos) * zy
+    middle = torch.tensor(((x,), (y,)), dtype=torch.float64)
+    offset = (-by_x * x - by_y * y) + (along * tx + across * ty + middle)
+    matrix = torch.stack((by_x, by_y, offset), dim=2).transpose(0, 1)  # (N, 2, 3)
     return warp(images, matrix, fill_mode=fill_mode, cval=cval)
 
 
