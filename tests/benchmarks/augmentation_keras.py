@@ -11,10 +11,9 @@ The batches and the augmentation of `augmentation.py`.
 from collections.abc import Callable
 
 import numpy as np
-import torch
 from torch import Tensor
 
-from tests.benchmarks.augmentation import BATCHES, batch, compare, zoo_batch
+from tests.benchmarks.augmentation import compare, zoo_batch
 
 
 def keras_per_picture(images: Tensor) -> Callable[[], object]:
@@ -33,13 +32,5 @@ def keras_per_picture(images: Tensor) -> Callable[[], object]:
     return lambda: np.stack([generator.random_transform(picture) for picture in pictures])
 
 
-def main() -> None:
-    print(f"torch {torch.__version__}, {torch.get_num_threads()} threads")
-    for shape in BATCHES:
-        images = batch(*shape)
-        print(f"{shape[0]} pictures of {shape[1]}x{shape[2]}x{shape[2]}")
-        compare({"zoo": zoo_batch(images), "Keras per picture": keras_per_picture(images)}, 7)
-
-
 if __name__ == "__main__":
-    main()
+    compare({"zoo": zoo_batch, "Keras per picture": keras_per_picture}, turns=7)

@@ -74,6 +74,15 @@ def test_every_option_draws_for_each_picture_from_the_generator_alone(
     assert once(images[:1], options).shape == images[:1].shape
 
 
+@pytest.mark.parametrize("name", ["none", *OPTIONS])
+def test_whole_numbers_give_the_same_pictures(name: str) -> None:
+    images = pictures().round()
+    options = {} if name == "none" else {name: OPTIONS[name]}
+    found = once(images.to(torch.uint8), options)
+    assert found.dtype == torch.float32
+    assert torch.equal(found, once(images, options))
+
+
 def test_the_global_generator_is_left_alone() -> None:
     torch.manual_seed(5)
     wanted = torch.rand(3)

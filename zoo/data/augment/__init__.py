@@ -28,7 +28,7 @@ def augment(images: Tensor, settings: Augment, generator: torch.Generator) -> Te
     gaussian_blur, random_erasing. Mixup and CutMix change labels too: see `mix`.
 
     Args:
-        images: (N, C, H, W), float, 0 to 255.
+        images: (N, C, H, W), 0 to 255, float or uint8; uint8 saves time, as it is converted late.
         settings: the recipe's `augment`; `check_applies` has passed it.
         generator: on the CPU; the numbers drawn depend on it and N alone, and what one option
             draws on no other.
@@ -38,6 +38,8 @@ def augment(images: Tensor, settings: Augment, generator: torch.Generator) -> Te
     """
     draws = Draws(len(images), generator)
     images = _placed(images, settings, draws)
+    if not images.is_floating_point():
+        images = images.float()
     if settings.trivial_augment:
         images = trivial_augment(images, draws)
     if settings.rand_augment:

@@ -38,7 +38,7 @@ def random_affine(images: Tensor, settings: Augment, draws: Draws) -> Tensor:
     drawn = between(draws.unit("affine", len(ranges)), low, high)  # (6, N)
     return affine(
         images,
-        **dict(zip(ranges, drawn, strict=True)),
+        **dict(zip(ranges, drawn.unbind(), strict=True)),
         fill_mode=settings.fill_mode,
         cval=settings.cval,
         center="true",
@@ -99,17 +99,17 @@ def affine(
     theta, tx, ty, shear, zx, zy = (
         values.cpu().double() for values in (theta, tx, ty, shear, zx, zy)
     )
-    cos, sin = theta.deg2rad().cos(), theta.deg2rad().sin()
-    skew_cos, skew_sin = shear.deg2rad().cos(), shear.deg2rad().sin()
-    # rotation [[cos, -sin], [sin, cos]] · shear [[1, -skew_sin], [0, skew_cos]] · zoom. The order
-    # of every sum is that of Keras's matrix products: at right angles the last bit decides whether
-    # the border lies in the picture, and so what `constant` and `wrap` show there.
-    xx, xy = cos * zx, (-cos * skew_sin - sin * skew_cos) * zy
-    yx, yy = sin * zx, (cos * skew_cos - sin * skew_sin) * zy
-    # rotation · shift, about (x, y)
-    x_offset = (-xx * x - xy * y) + (cos * tx - sin * ty + x)
-    y_offset = (-yx * x - yy * y) + (sin * tx + cos * ty + y)
-    matrix = torch.stack((xx, xy, x_offset, yx, yy, y_offset), dim=1).view(-1, 2, 3)
+    angles = torch.stack((theta, shear)).deg2rad()
+    (cos, skew_cos), (sin, skew_sin) = angles.cos(), angles.sin()
+    # The columns of rotation, (2, N): then times shear [[1, -skew_sin], [0, skew_cos]] and zoom.
+    # The order of every sum is that of Keras's matrix products: at right angles the last bit
+    # decides whether the border lies in the picture, and so what `constant` and `wrap` show there.
+    along, across = torch.stack((cos, sin)), torch.stack((-sin, cos))
+    by_x = along * zx
+    by_y = (-along * skew_sin + across * skew_cos) * zy
+    middle = torch.tensor(((x,), (y,)), dtype=torch.float64)
+    offset = (-by_x * x - by_y * y) + (along * tx + across * ty + middle)
+    matrix = torch.stack((by_x, by_y, offset), dim=2).transpose(0, 1)  # (N, 2, 3)
     return warp(images, matrix, fill_mode=fill_mode, cval=cval)
 
 
@@ -129,40 +129,30 @@ def warp(
         (N, C, H, W), float.
     """
     height, width = images.shape[-2:]
-    if fill_mode in _EDGED:
-        # In pixels and in double precision, where there is one; see `affine`.
-        exact = torch.float32 if images.device.type == "mps" else torch.float64
-        matrix = matrix.to(exact).to(images.device)
-        columns = torch.arange(width, device=images.device, dtype=exact)
-        rows = torch.arange(height, device=images.device, dtype=exact)
-        by_column = matrix[..., 0, None] * columns  # (N, 2, W)
-        by_row = matrix[..., 2, None] + matrix[..., 1, None] * rows  # (N, 2, H)
-        return _sample_in_parts(images, by_column, by_row, fill_mode, cval)
-    # From the pictures' middle in halves of their sides, as grid_sample counts.
-    sides = torch.tensor((width, height), dtype=torch.float64)
-    matrix = matrix.cpu().double()
-    linear, offset = matrix[..., :2], matrix[..., 2]
-    offset = ((linear * (sides - 1)).sum(dim=2) + 2 * offset + 1 - sides) / sides  # (N, 2)
-    linear = linear * sides / sides[:, None]  # (N, 2, 2)
-    linear, offset = (part.to(_float(images)).to(images.device) for part in (linear, offset))
-    by_column = linear[..., 0, None] * _middles(width, images)  # (N, 2, W)
-    by_row = linear[..., 1, None] * _middles(height, images) + offset[..., None]  # (N, 2, H)
-    return _sample_in_parts(images, by_column, by_row, fill_mode, cval)
+    # Double precision, where there is one: see `affine`. It is cheap, as these are small.
+    exact = torch.float32 if images.device.type == "mps" else torch.float64
+    by_x, by_y, offset = matrix.to(exact).to(images.device)[..., None].unbind(2)  # (N, 2, 1) each
+    columns = torch.arange(width, device=images.device, dtype=exact)
+    rows = torch.arange(height, device=images.device, dtype=exact)
+    return _sample_in_parts(images, by_x * columns, offset + by_y * rows, fill_mode, cval)
 
 
 def sample_axes(images: Tensor, x: Tensor, y: Tensor) -> Tensor:
     """Pictures at the crossings of columns x (N, W) and rows y (N, H), pixels; bilinear."""
-    height, width = images.shape[-2:]
-    x, y = (2 * x + 1) / width - 1, (2 * y + 1) / height - 1
-    by_column = torch.stack((x, torch.zeros_like(x)), dim=1).to(images.device, _float(images))
-    by_row = torch.stack((torch.zeros_like(y), y), dim=1).to(images.device, _float(images))
+    by_column = torch.stack((x, torch.zeros_like(x)), dim=1).to(images.device)
+    by_row = torch.stack((torch.zeros_like(y), y), dim=1).to(images.device)
     return _sample_in_parts(images, by_column, by_row, "nearest", 0)
 
 
 def _sample_in_parts(
     images: Tensor, by_column: Tensor, by_row: Tensor, fill_mode: str, cval: float
 ) -> Tensor:
-    """The pictures where (x, y) is by_column (N, 2, W) plus by_row (N, 2, H); see `_sample`."""
+    """The pictures where (x, y) is by_column (N, 2, W) plus by_row (N, 2, H), pixels."""
+    if fill_mode not in _EDGED:
+        # grid_sample's -1 and 1 are the outer edges of the outer pixels (align_corners=False).
+        sides = _sides(images, by_row)
+        by_column = (by_column * (2 / sides)).to(_float(images))
+        by_row = ((by_row * 2 + 1) / sides - 1).to(_float(images))
     size = len(images)
     if images.device.type == "cpu":
         size = max(torch.get_num_threads(), _PIXELS_AT_ONCE // images[0, 0].numel())
@@ -183,8 +173,7 @@ def _sample(images: Tensor, grid: Tensor, fill_mode: str, cval: float) -> Tensor
     """
     padding = {"reflect": "reflection", "zeros": "zeros"}.get(fill_mode, "border")
     if fill_mode in _EDGED:
-        height, width = images.shape[-2:]
-        sides = torch.tensor((width, height), device=grid.device, dtype=grid.dtype)[:, None, None]
+        sides = _sides(images, grid)[..., None]
         outside = (grid < 0) | (grid > sides - 1)
         if fill_mode == "wrap":
             grid = torch.where(outside, _wrapped(grid, (sides - 1).clamp(min=1)), grid)
@@ -216,7 +205,7 @@ def _pixels(shift: float, side: int) -> float:
     return shift if shift >= 1 else shift * side
 
 
-def _middles(side: int, images: Tensor) -> Tensor:
-    """The pixels' middles along a side, between -1 and 1."""
-    counted = torch.arange(1 - side, side, 2, device=images.device, dtype=_float(images))
-    return counted / side
+def _sides(images: Tensor, like: Tensor) -> Tensor:
+    """Width and height, (2, 1)."""
+    height, width = images.shape[-2:]
+    return torch.tensor(((width,), (height,)), device=like.device, dtype=like.dtype)
