@@ -1,6 +1,7 @@
 """Recipes: strict, and helpful about what is wrong."""
 
 import contextlib
+import json
 from pathlib import Path
 from typing import Any
 
@@ -10,9 +11,9 @@ from hypothesis import strategies as st
 from ruamel.yaml import YAML
 
 from zoo import recipe, shipped
-from zoo.errors import RecipeError
+from zoo.errors import OutputExistsError, RecipeError
 from zoo.recipe import load_recipe, override
-from zoo.schema import SECTIONS, Augment, Recipe, Train
+from zoo.schema import SECTIONS, Recipe
 
 
 def write(tmp_path: Path, text: str) -> str:
@@ -142,25 +143,139 @@ def test_every_field_is_documented() -> None:
             assert field.description or name in SECTIONS, f"{section}.{name}"
 
 
+@pytest.mark.parametrize(
+    ("text", "suggestion"),
+    [
+        ("augment: {validation_split: 0.1}", "It is dataset.validation."),
+        ("augment: {rescale: 0.1}", "It is preprocess.rescale."),
+        ("augment: {featurewise_center: true}", "It is preprocess.featurewise_center."),
+        ("augment: {samplewise_std_normalization: true}",
+         "It is preprocess.samplewise_std_normalization."),
+        ("train: {rotation_range: 3}", "It is augment.rotation_range."),
+        ("dataset: {epochs: 3}", "It is train.epochs."),
+        ("dataset: {sead: 3}", "Did you mean seed?"),
+        ("augment: {color_jitter: {hues: 0.1}}", "Did you mean hue?"),
+        ("dataset: {source: cifar}", "Did you mean cifar10?"),
+    ],
+)  # fmt: skip
+def test_where_a_key_belongs_is_said(text: str, suggestion: str, tmp_path: Path) -> None:
+    with pytest.raises(RecipeError) as caught:
+        load_recipe(write(tmp_path, text))
+    assert [detail.suggestion for detail in caught.value.details] == [suggestion]
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ("dataset: {source: digits, images: 5}", "dataset.images applies to shapes only"),
+        ("dataset: {source: folder, classes: [a, b]}", "dataset.classes applies to idx only"),
+        ("dataset: {source: idx, classes: [a, a]}", "names a class twice"),
+        ("dataset: {source: torchvision/}", "must be one of digits"),
+        ("augment: {fill_mode: wrap}", "fill_mode applies to rotation, shifts, shear and zoom"),
+        ("augment: {rotation_range: 3, cval: 9}", "cval applies to fill_mode: constant only"),
+        ("augment: {trivial_augment: true, rand_augment: true}", "exclude one another"),
+        ("augment: {random_erasing: 1.5}", "less than or equal to 1"),
+        ("augment: {random_resized_crop: {scale: [0.9, 0.1]}}", "two shares of the area"),
+        ("augment: {brightness_range: [1.2, 0.8]}", "the lower first"),
+        ("preprocess: {mean: auto}", "a number, a list of numbers, or auto"),
+        ("preprocess: {mean: 0.5, featurewise_center: true}", "preprocess.mean is surplus"),
+        ("train: {epochs: 2, head_epochs: 3}", "must not be more than train.epochs"),
+    ],
+)
+def test_options_that_can_not_apply_are_errors(text: str, reason: str, tmp_path: Path) -> None:
+    with pytest.raises(RecipeError, match=reason) as caught:
+        load_recipe(write(tmp_path, text))
+    assert caught.value.details[0].line == 1
+
+
+def test_options_with_usual_values(tmp_path: Path) -> None:
+    text = (
+        "preprocess: {mean: auto, std: auto}\n"
+        "augment: {random_erasing: 0.5, random_resized_crop: true, rand_augment: false,\n"
+        "  gaussian_blur: {sigma: [0.5, 1]}}\n"
+    )
+    loaded = load_recipe(write(tmp_path, text))
+    assert loaded.preprocess.measures_mean
+    assert loaded.preprocess.measures_std
+    augment = loaded.augment
+    assert augment.random_erasing is not None
+    assert augment.random_erasing.probability == 0.5
+    assert augment.random_resized_crop is not None
+    assert augment.random_resized_crop.scale == (0.08, 1.0)
+    assert augment.rand_augment is None
+    assert augment.gaussian_blur is not None
+    assert augment.gaussian_blur.sigma == (0.5, 1)
+
+
+@pytest.mark.parametrize("name", shipped.names())
+def test_a_resolved_recipe_means_the_same(name: str, tmp_path: Path) -> None:
+    loaded = load_recipe(name)
+    text = recipe.resolved_yaml(loaded)
+    assert load_recipe(write(tmp_path, text)) == loaded
+    assert "null" not in text
+
+
+def test_the_schema_beside_the_recipes_is_the_schema() -> None:
+    kept = json.loads(shipped.schema_path().read_text())
+    assert kept == json.loads(json.dumps(recipe.json_schema()))
+    assert set(kept["properties"]) == set(Recipe.model_fields)
+    for definition in kept["$defs"].values():
+        assert all("description" in field for field in definition["properties"].values())
+
+
+@pytest.mark.parametrize("name", shipped.names())
+def test_editors_find_the_schema(name: str, tmp_path: Path) -> None:
+    first = shipped.path_of(name).read_text().splitlines()[0]
+    prefix, _, place = first.partition("$schema=")
+    assert prefix == "# yaml-language-server: "
+    assert (shipped.path_of(name).parent / place).is_file()
+    copy = recipe.copy(name, tmp_path / "mine.yaml", force=False)
+    place = copy.read_text().splitlines()[0].partition("$schema=")[2]
+    assert Path(place.removeprefix("file://")).is_file()
+    assert load_recipe(str(copy)) == load_recipe(name)
+
+
+def test_a_copy_overwrites_nothing(tmp_path: Path) -> None:
+    (tmp_path / "mine.yaml").write_text("mine")
+    with pytest.raises(OutputExistsError):
+        recipe.copy("digits", tmp_path / "mine.yaml", force=False)
+    assert (tmp_path / "mine.yaml").read_text() == "mine"
+    with pytest.raises(RecipeError, match="Did you mean digits"):
+        recipe.copy("digitz", tmp_path / "other.yaml", force=False)
+
+
 SCALARS = st.one_of(
-    st.none(), st.booleans(), st.integers(), st.floats(), st.text(max_size=8), st.dates()
-)
-KEYS = st.one_of(
-    st.sampled_from([*Recipe.model_fields, *Augment.model_fields, *Train.model_fields]),
+    st.none(),
+    st.booleans(),
+    st.integers(),
+    st.floats(),
     st.text(max_size=8),
+    st.dates(),
+    st.sampled_from(["auto", "folder", "shapes", "constant", 0, 1, 0.5, 2]),
 )
+FIELDS = {name: list(Recipe.model_fields[name].annotation.model_fields) for name in SECTIONS}  # type: ignore[union-attr]
+KEYS = st.one_of(st.sampled_from([*Recipe.model_fields, *FIELDS["train"]]), st.text(max_size=8))
 VALUES = st.recursive(
     SCALARS,
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(KEYS, inner, max_size=3),
     max_leaves=8,
 )
+# Half of the recipes have the right sections and keys, so that the values are reached too.
+SHAPED = st.fixed_dictionaries(
+    {},
+    optional={
+        name: st.dictionaries(st.sampled_from(fields), VALUES, max_size=4)
+        for name, fields in FIELDS.items()
+    },
+)
 
 
-@settings(max_examples=300, deadline=None, suppress_health_check=list(HealthCheck))
-@given(document=st.dictionaries(KEYS, VALUES, max_size=4))
+@settings(max_examples=2000, deadline=None, suppress_health_check=list(HealthCheck))
+@given(document=st.dictionaries(KEYS, VALUES, max_size=4) | SHAPED)
 def test_anything_is_valid_or_a_recipe_error(document: dict[str, Any], tmp_path: Path) -> None:
     path = tmp_path / "made.yaml"
     with path.open("w", encoding="utf-8") as file:
         YAML(typ="safe").dump(document, file)
     with contextlib.suppress(RecipeError):
-        load_recipe(str(path))
+        loaded = load_recipe(str(path))
+        assert recipe.from_json(loaded.content(), "file").content() == loaded.content()

@@ -9,7 +9,7 @@ import torch
 
 from zoo.data.pictures import ArrayPictures, Found
 from zoo.data.sources.checks import checked_targets
-from zoo.data.sources.mnist import numbered
+from zoo.data.sources.idx import numbered
 from zoo.data.sources.remote import find_or_fetch
 from zoo.downloads import Downloads
 from zoo.errors import DataError

@@ -6,7 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from zoo.data.pictures import ArrayPictures, Found
-from zoo.data.sources.mnist import find_files, read_pictures
+from zoo.data.sources.idx import find_files, pictures_of
 from zoo.data.sources.remote import fetch_or_explain
 from zoo.downloads import Downloads
 from zoo.errors import DataError, UsageError, did_you_mean
@@ -55,7 +55,7 @@ def read(
     # `letters` counts from 1.
     first = 1 if split == "letters" else 0
     train, test = (
-        _upright(read_pictures(f"{name}/{split}/{part}", files[part], CLASSES[split], first))
+        _upright(pictures_of(f"{name}/{split}/{part}", files[part], CLASSES[split], first))
         for part in wanted
     )
     return Found(train, test=test)

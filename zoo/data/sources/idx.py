@@ -4,6 +4,7 @@ import gzip
 import math
 import struct
 import zlib
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import torch
@@ -15,6 +16,9 @@ from zoo.files import disk_errors
 from zoo.schema import Dataset
 
 _UINT8 = 8
+
+IdxFiles = tuple[Path, Path]
+"""Pictures and labels."""
 
 FILES = {
     "train": ("train-images-idx3-ubyte", "train-labels-idx1-ubyte"),
@@ -36,69 +40,78 @@ def read(dataset: Dataset, root: Path) -> Found:
     """
     if not root.is_dir():
         raise UsageError(f"There is no directory {root}.")
-    found = {split: find(root, names) for split, names in FILES.items()}
-    train, test = found["train"], found["test"]
-    if train is None:
+    files = find_files([root], ["."], FILES) or find_files([root], ["."], {"train": FILES["train"]})
+    if files is None:
         raise DataError(
             f"{root} does not hold {FILES['train'][0]} and {FILES['train'][1]}, plain or .gz."
         )
-    highest = max(int(read_idx(pair[1]).max()) for pair in (train, test) if pair)
+    highest = max(int(read_idx(labels).max()) for _, labels in files.values())
     classes = dataset.classes or tuple(str(number) for number in range(highest + 1))
-    parts = {
-        split: pictures_of(pair, classes, split) if pair else None for split, pair in found.items()
-    }
-    assert parts["train"] is not None
-    return Found(parts["train"], test=parts["test"])
+    parts = {split: pictures_of(split, pair, classes) for split, pair in files.items()}
+    return Found(parts["train"], test=parts.get("test"))
 
 
-def find(directory: Path, names: tuple[str, str]) -> tuple[Path, Path] | None:
-    """The files of these names, plain or gzipped; None unless both are there."""
-    paths = [
-        next(
-            (
-                candidate
-                for candidate in (directory / name, directory / f"{name}.gz")
-                if candidate.is_file()
-            ),
-            None,
-        )
-        for name in names
-    ]
-    images, labels = paths
-    return (images, labels) if images and labels else None
+def find_files(
+    places: Sequence[Path], layouts: Sequence[str], wanted: Mapping[str, tuple[str, str]]
+) -> dict[str, IdxFiles] | None:
+    """The files of each split in the first directory that holds them all, plain or gzipped."""
+    for place in places:
+        for layout in layouts:
+            paths = {
+                split: tuple(_plain_or_gz(place / layout / name) for name in names)
+                for split, names in wanted.items()
+            }
+            if all(None not in pair for pair in paths.values()):
+                return {split: (pair[0], pair[1]) for split, pair in paths.items()}  # type: ignore[misc]
+    return None
 
 
-def pictures_of(files: tuple[Path, Path], classes: tuple[str, ...], prefix: str) -> ArrayPictures:
+def _plain_or_gz(path: Path) -> Path | None:
+    for candidate in (path, path.with_name(f"{path.name}.gz")):
+        if candidate.is_file():
+            return candidate
+    return None
+
+
+def pictures_of(
+    prefix: str, files: IdxFiles, classes: tuple[str, ...], first_label: int = 0
+) -> ArrayPictures:
     """The pictures of one pair of files.
 
     Args:
+        prefix: of the pictures' own names.
         files: of pictures (N, h, w) or (N, h, w, 3), and of labels (N,).
         classes: a name for each label.
-        prefix: of the pictures' own names.
+        first_label: what the files call the first class.
 
     Raises:
         DataError: the two don't go together, or a label has no name.
     """
-    images, targets = (read_idx(path) for path in files)
+    images, labels = (read_idx(path) for path in files)
     if images.ndim == 4 and images.shape[-1] == 3:
         images = images.permute(0, 3, 1, 2).contiguous()  # (N, 3, h, w)
     elif images.ndim == 3:
         images = images[:, None]  # (N, 1, h, w)
-    if images.ndim != 4 or targets.ndim != 1 or len(images) != len(targets):
+    if images.ndim != 4 or labels.ndim != 1 or len(images) != len(labels):
         raise DataError(f"{files[0]} and {files[1]} are no pictures with a label each.")
-    if not len(targets):
+    if not len(labels):
         raise DataError(f"{files[0]} holds no picture.")
-    if int(targets.max()) >= len(classes):
-        raise DataError(
-            f"{files[1]} holds the label {int(targets.max())}, but only {len(classes)} classes "
-            "have a name."
-        )
+    targets = labels.long() - first_label
+    for label in (int(targets.min()), int(targets.max())):
+        if not 0 <= label < len(classes):
+            wrong = label + first_label
+            raise DataError(f"{files[1]} holds the label {wrong} of {len(classes)} classes.")
     return ArrayPictures(
-        targets=targets.long(),
+        targets=targets,
         classes=classes,
-        names=tuple(f"{prefix}/{index:05}" for index in range(len(targets))),
+        names=numbered(prefix, len(targets)),
         images=images,
     )
+
+
+def numbered(prefix: str, count: int) -> tuple[str, ...]:
+    """Names for pictures that have none: `mnist/train/00042`."""
+    return tuple(f"{prefix}/{index:05}" for index in range(count))
 
 
 def read_idx(path: Path) -> Tensor:

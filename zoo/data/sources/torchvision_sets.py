@@ -16,7 +16,7 @@ import torch
 
 from zoo.data.pictures import DatasetPictures, FilePictures, Found, Pictures
 from zoo.data.sources.checks import checked_targets, distinct
-from zoo.data.sources.mnist import numbered
+from zoo.data.sources.idx import numbered
 from zoo.data.sources.remote import Fetched
 from zoo.downloads import Downloads
 from zoo.errors import DataError, UsageError, ZooError, closest
