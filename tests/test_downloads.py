@@ -228,6 +228,7 @@ def test_a_silent_server_is_given_up(
     mirror.faults["/slow"] = Fault(silent_seconds=0.5)
     file = remote(f"{mirror.url}/slow", f"{mirror.url}/good")
     assert watcher.downloads.get(file, tmp_path).read_bytes() == CONTENT
+    assert [request.path for request in mirror.requests] == ["/slow", "/good"]
     with pytest.raises(DataError, match=r"silent for 0\.1 seconds"):
         watcher.downloads.get(remote(f"{mirror.url}/slow"), tmp_path / "other")
 

@@ -184,11 +184,13 @@ class Downloads:
         resumed = f", {format_bytes(kept)} of it are here" if kept else ""
         self.announce(f"downloading {file.name} ({size}{resumed}) from {host or url} to {path}")
         for attempt in range(_TRIES):
+            before = _length(part)
             try:
                 self._receive(file, url, part)
                 break
             except _BrokenOffError:
-                if attempt == _TRIES - 1:
+                # Asking again is for answers that got somewhere, not for a dead server.
+                if attempt == _TRIES - 1 or _length(part) == before:
                     raise
         with disk_errors("read", part.name):
             is_right = file.matches(Path(part.name))
@@ -223,7 +225,7 @@ class Downloads:
         except urllib.error.URLError as error:
             reason = error.reason
             if isinstance(reason, TimeoutError):
-                raise _BrokenOffError(f"silent for {SILENCE_SECONDS:g} seconds") from error
+                raise _MirrorError(f"no connection in {SILENCE_SECONDS:g} seconds") from error
             raise _MirrorError(str(getattr(reason, "strerror", None) or reason)) from error
         except http.client.IncompleteRead as error:
             raise _BrokenOffError("the answer broke off") from error
