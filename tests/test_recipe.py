@@ -177,7 +177,7 @@ def test_where_a_key_belongs_is_said(text: str, suggestion: str, tmp_path: Path)
         ("augment: {random_erasing: 1.5}", "less than or equal to 1"),
         ("augment: {random_resized_crop: {scale: [0.9, 0.1]}}", "two shares of the area"),
         ("augment: {brightness_range: [1.2, 0.8]}", "the lower first"),
-        ("preprocess: {mean: auto}", "a number, a list of numbers, or auto"),
+        ("preprocess: {mean: automatic}", "a number, a list of numbers, or auto"),
         ("preprocess: {mean: 0.5, featurewise_center: true}", "preprocess.mean is surplus"),
         ("train: {epochs: 2, head_epochs: 3}", "must not be more than train.epochs"),
     ],

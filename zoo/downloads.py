@@ -184,11 +184,13 @@ class Downloads:
         resumed = f", {format_bytes(kept)} of it are here" if kept else ""
         self.announce(f"downloading {file.name} ({size}{resumed}) from {host or url} to {path}")
         for attempt in range(_TRIES):
+            before = _length(part)
             try:
                 self._receive(file, url, part)
                 break
             except _BrokenOffError:
-                if attempt == _TRIES - 1:
+                # Asking again is for answers that got somewhere, not for a dead server.
+                if attempt == _TRIES - 1 or _length(part) == before:
                     raise
         with disk_errors("read", part.name):
             is_right = file.matches(Path(part.name))
@@ -223,7 +225,7 @@ class Downloads:
         except urllib.error.URLError as error:
             reason = error.reason
             if isinstance(reason, TimeoutError):
-                raise _BrokenOffError(f"silent for {SILENCE_SECONDS:g} seconds") from error
+                raise _MirrorError(f"no connection in {SILENCE_SECONDS:g} seconds") from error
             raise _MirrorError(str(getattr(reason, "strerror", None) or reason)) from error
         except http.client.IncompleteRead as error:
             raise _BrokenOffError("the answer broke off") from error
@@ -235,23 +237,23 @@ class Downloads:
             start = _truncate(part)
         declared = answer.headers.get("Content-Length", "")
         total = start + int(declared) if declared.isdecimal() else None
-        expected = total if file.size is None else file.size
-        if file.size is not None and total is not None and total != file.size:
-            raise _MirrorError(f"it has {total:,} bytes instead of {file.size:,}")
+        expected = total or file.size
+        # The digest decides what the file is: a size that we stated wrongly must not.
+        limit = total if total is not None else file.size and 2 * file.size
         if expected is not None:
             _check_space(Path(part.name), expected - start)
         done = start
         self.progress(done, expected)
         while chunk := answer.read(_CHUNK):
             done += len(chunk)
-            if expected is not None and done > expected:
+            if limit is not None and done > limit:
                 _truncate(part)
-                raise _MirrorError(f"it sends more than {expected:,} bytes")
+                raise _MirrorError(f"it sends more than {limit:,} bytes")
             with disk_errors("write", part.name):
                 _write_all(part, chunk)
             self.progress(done, expected)
-        if expected is not None and done < expected:
-            raise _BrokenOffError(f"it ended after {done:,} of {expected:,} bytes")
+        if total is not None and done < total:
+            raise _BrokenOffError(f"it ended after {done:,} of {total:,} bytes")
 
 
 class _Answer(Protocol):

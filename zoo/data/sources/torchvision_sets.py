@@ -15,7 +15,8 @@ from typing import Any
 import torch
 
 from zoo.data.pictures import DatasetPictures, FilePictures, Found, Pictures
-from zoo.data.sources.checks import checked_targets, distinct
+from zoo.data.sources import torchvision_attributes as attributes
+from zoo.data.sources.checks import checked_targets
 from zoo.data.sources.idx import numbered
 from zoo.data.sources.remote import Fetched
 from zoo.downloads import Downloads
@@ -234,12 +235,12 @@ def _listed(root: Path) -> tuple[str, ...]:
 
 
 def _found(name: str, root: Path, datasets: list[Any]) -> Found:
-    labels = [_labels(dataset) if dataset is not None else None for dataset in datasets]
+    labels = [attributes.labels(dataset) if dataset is not None else None for dataset in datasets]
     # Pictures without labels, as in one of FER2013's two layouts, can't be tested on.
     labels = [None if values is None or None in values else values for values in labels]
     if labels[0] is None:
         raise DataError(f"The training pictures of torchvision/{name} have no labels.")
-    stated = _classes(datasets[0])
+    stated = attributes.classes(datasets[0])
     if stated is None:  # the numbers are all there is
         used = sorted({int(label) for values in labels if values for label in values})
         indices = {label: index for index, label in enumerate(used)}
@@ -258,7 +259,7 @@ def _pictures(
     prefix: str, root: Path, dataset: Any, labels: list[Any], classes: tuple[str, ...]
 ) -> Pictures:
     targets = checked_targets(labels, classes, prefix)
-    paths = _paths(dataset)
+    paths = attributes.paths(dataset)
     if paths is None or len(paths) != len(targets):
         if len(dataset) != len(targets):
             raise DataError(f"{prefix} has {len(dataset)} pictures and {len(targets)} labels.")
@@ -273,61 +274,3 @@ def _pictures(
         names=tuple(names[index] for index in order),
         paths=tuple(paths[index] for index in order),
     )
-
-
-def _labels(dataset: Any) -> list[Any]:
-    """The label of each picture, from whichever attribute has them."""
-    if hasattr(dataset, "_flat_character_images"):  # Omniglot
-        ranks = _ranks(dataset._characters)
-        return [ranks[label] for _, label in dataset._flat_character_images]
-    for attribute in ("targets", "_labels", "labels", "y"):
-        values = getattr(dataset, attribute, None)
-        if values is not None:
-            # QMNIST's targets are rows whose first number is the digit.
-            rows = values[:, 0] if getattr(values, "ndim", 1) == 2 else values
-            return rows.tolist() if hasattr(rows, "tolist") else list(rows)
-    for attribute in ("_samples", "samples"):
-        pairs = getattr(dataset, attribute, None)
-        if pairs is not None:
-            return [label for _, label in pairs]
-    return [int(dataset[index][1]) for index in range(len(dataset))]
-
-
-def _paths(dataset: Any) -> list[Path] | None:
-    """The file of each picture, where it is known."""
-    if hasattr(dataset, "_flat_character_images"):
-        folder, characters = Path(dataset.target_folder), dataset._characters
-        flat = dataset._flat_character_images
-        return [folder / characters[label] / file for file, label in flat]
-    for attribute in ("_samples", "samples", "imgs", "_image_files", "_images", "data"):
-        entries = getattr(dataset, attribute, None)
-        if not isinstance(entries, list | tuple) or not entries:
-            continue
-        files = [entry[0] if isinstance(entry, tuple) else entry for entry in entries]
-        if all(isinstance(file, str | Path) for file in files):
-            return [Path(file) for file in files]
-    return None
-
-
-def _classes(dataset: Any) -> tuple[str, ...] | None:
-    """The class names, where the dataset has any."""
-    if hasattr(dataset, "_flat_character_images"):
-        return tuple(sorted(name.replace(os.sep, "/") for name in dataset._characters))
-    names = getattr(dataset, "classes", None) or getattr(dataset, "categories", None)
-    indices = getattr(dataset, "class_to_idx", None)
-    if names is None and indices:
-        names = sorted(indices, key=indices.__getitem__)
-    if not names:
-        return None
-    # Imagenette's are tuples of synonyms.
-    first = [str(name[0]) if isinstance(name, tuple | list) else str(name) for name in names]
-    return distinct(first, [str(index) for index in range(len(first))])
-
-
-def _ranks(names: Sequence[str]) -> list[int]:
-    """The place of each name in alphabetical order."""
-    order = sorted(range(len(names)), key=lambda index: names[index].replace(os.sep, "/"))
-    ranks = [0] * len(names)
-    for rank, index in enumerate(order):
-        ranks[index] = rank
-    return ranks
