@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.pictures import write_folder
 from zoo.errors import ExitCode
 
 README = (Path(__file__).parent.parent / "README.md").read_text(encoding="utf-8")
@@ -49,6 +50,7 @@ def run(command: str, directory: Path) -> str:
 def outputs(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     """What each command of the README prints, in order, in one directory."""
     directory = tmp_path_factory.mktemp("readme")
+    write_folder(directory / "pictures", count=120, size=48)
     for command, output in shown():
         if command.startswith("cat "):
             (directory / command.split()[1]).write_text(output + "\n")

@@ -107,8 +107,8 @@ def _text(found: "Check") -> str:
         f"channels  {channels}",
         f"mean      {_values(found.mean)}",
         f"std       {_values(found.std)}",
-        f"balance   the commonest class is {found.imbalance:.3g} times the rarest; "
-        f"always guessing it gives {percent(found.naive_top1)}",
+        f"balance   {found.imbalance:.3g} : 1 between the commonest class and the rarest; "
+        f"always guessing gives {percent(found.naive_top1)}",
     ]
     if not found.problems:
         return "\n".join([*lines, "problems  none"])
