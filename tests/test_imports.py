@@ -18,7 +18,7 @@ MAY_IMPORT = {
     "files": set(),
     "catalog": set(),
     "yaml_nodes": set(),
-    "shipped": {"yaml_nodes"},
+    "shipped": set(),
     "schema": set(),
     "recipe": {"yaml_nodes", "shipped", "schema"},
     "architectures": set(),

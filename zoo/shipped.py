@@ -3,9 +3,8 @@
 Apart from `zoo.recipe`, so that listing them loads no schema.
 """
 
+import re
 from pathlib import Path
-
-from zoo import yaml_nodes
 
 
 def recipes_directory() -> Path:
@@ -35,6 +34,14 @@ def path_of(name: str) -> Path:
 
 
 def headline(name: str) -> tuple[str, str]:
-    """Source and description of a shipped recipe, read without validating it."""
-    document = yaml_nodes.read(path_of(name)).data
-    return document["dataset"]["source"], document["description"]
+    """Source and description of a shipped recipe.
+
+    Found by eye, so to speak: parsing eleven files of YAML would take a third of the time that
+    listing them may take. A test holds that it is what the recipe says.
+    """
+    text = path_of(name).read_text(encoding="utf-8")
+    source = re.search(r"\bsource: ([\w/-]+)", text)
+    description = re.search(r"^description: (.+)$", text, re.MULTILINE)
+    assert source is not None
+    assert description is not None
+    return source[1], description[1]
