@@ -19,8 +19,9 @@ SUFFIXES = frozenset({
 })  # fmt: skip
 """What names a picture; a file of such a name that can't be decoded is bad."""
 
-_ORIENTATION = 0x0112  # the EXIF tag
-_UPRIGHT = 1
+# Pillow warns of half of what it refuses, and of odd metadata. For the whole process: what is set
+# for a block is not safe between the threads that decode.
+warnings.filterwarnings("ignore", module=r"PIL\.")
 
 
 class BadPictureError(DataError):
@@ -37,7 +38,7 @@ def decode(content: bytes) -> Tensor:
         content: of a file.
 
     Returns:
-        (1 or 3, h, w), uint8.
+        (1 or 3, h, w), uint8, channels-last in memory.
 
     Raises:
         BadPictureError: it can't be decoded, is truncated, or has more than 179 million pixels.
@@ -45,14 +46,9 @@ def decode(content: bytes) -> Tensor:
     if not content:
         raise BadPictureError("the file is empty")
     try:
-        with warnings.catch_warnings():
-            # Pillow warns of half of what it refuses, and of odd metadata.
-            warnings.simplefilter("ignore")
-            picture = Image.open(io.BytesIO(content), formats=FORMATS)
-            upright = picture.getexif().get(_ORIENTATION, _UPRIGHT) == _UPRIGHT
-            if picture.format == "JPEG" and picture.mode in ("L", "RGB") and upright:
-                return _decode_jpeg(content)
-            return _pixels(ImageOps.exif_transpose(picture))
+        picture = Image.open(io.BytesIO(content), formats=FORMATS)
+        ImageOps.exif_transpose(picture, in_place=True)
+        return _pixels(picture)
     except UnidentifiedImageError as error:
         raise BadPictureError("no JPEG, PNG, WebP, BMP, GIF, TIFF or PPM") from error
     except Image.DecompressionBombError as error:
@@ -66,9 +62,7 @@ def decode(content: bytes) -> Tensor:
 def suffixes(content: bytes) -> frozenset[str]:
     """The suffixes that name such a picture, such as `.jpg` and `.jpeg`; none where it is none."""
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            kind = Image.open(io.BytesIO(content), formats=FORMATS).format
+        kind = Image.open(io.BytesIO(content), formats=FORMATS).format
     except Exception:  # whatever a damaged file does to a decoder
         return frozenset()
     Image.init()
@@ -82,14 +76,6 @@ def to_tensor(picture: Image.Image) -> Tensor:
     return _pixels(picture)
 
 
-def _decode_jpeg(content: bytes) -> Tensor:
-    from torchvision.io import decode_jpeg
-
-    # torch wants a writable buffer, though nothing is written to it.
-    pixels: Tensor = decode_jpeg(torch.frombuffer(bytearray(content), dtype=torch.uint8))
-    return pixels
-
-
 def _pixels(picture: Image.Image) -> Tensor:
     if picture.mode.startswith(("I", "F")):
         return _from_deep(np.asarray(picture))
@@ -99,10 +85,12 @@ def _pixels(picture: Image.Image) -> Tensor:
         picture = Image.alpha_composite(white, picture)
     if picture.mode == "1":
         picture = picture.convert("L")
-    if picture.mode != "L":
+    if picture.mode not in ("L", "RGB"):
         picture = picture.convert("RGB")
-    values = torch.from_numpy(np.array(picture))  # (h, w) or (h, w, 3)
-    return values[None] if values.ndim == 2 else values.permute(2, 0, 1).contiguous()
+    channels = len(picture.getbands())
+    # One copy; by way of numpy there would be another. It is channels-last in memory.
+    values = torch.frombuffer(bytearray(picture.tobytes()), dtype=torch.uint8)
+    return values.view(picture.height, picture.width, channels).permute(2, 0, 1)
 
 
 def _from_deep(values: "np.ndarray[tuple[int, ...], np.dtype[np.generic]]") -> Tensor:

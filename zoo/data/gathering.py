@@ -6,7 +6,7 @@ import math
 import os
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeVar
@@ -103,22 +103,23 @@ def in_parallel(pictures: Pictures, work: Callable[[int], T], settings: Settings
 
     Threads suffice, for decoders release Python's lock.
     """
-    total, results = len(pictures), []
+    total, results = len(pictures), list[T]()
     # A torchvision dataset may hold one open file, which threads would seek in at once.
     workers = _workers(settings) if isinstance(pictures, FilePictures) else 1
     before = torch.get_num_threads()
-    with ThreadPoolExecutor(max(1, workers)) as pool:
-        try:
-            # Each picture is small: threads inside its operations only get in the way.
-            torch.set_num_threads(1)
-            for done, result in enumerate(pool.map(work, range(total)), start=1):
-                results.append(result)
-                settings.progress(done, total)
-        except BaseException:
-            pool.shutdown(wait=False, cancel_futures=True)
-            raise
-        finally:
-            torch.set_num_threads(before)
+    with ExitStack() as stack:
+        # Each picture is small: threads inside its operations only get in the way.
+        stack.callback(torch.set_num_threads, before)
+        torch.set_num_threads(1)
+        done_in_order: Iterator[T] = map(work, range(total))
+        if workers > 1:
+            pool = stack.enter_context(ThreadPoolExecutor(workers))
+            # What is raised here, such as Ctrl-C, must not wait for thousands of pictures.
+            stack.callback(pool.shutdown, wait=False, cancel_futures=True)
+            done_in_order = pool.map(work, range(total))
+        for done, result in enumerate(done_in_order, start=1):
+            results.append(result)
+            settings.progress(done, total)
     return results
 
 
