@@ -284,8 +284,25 @@ def test_preprocessing_that_a_card_and_a_recipe_decide() -> None:
     decided = description.describe(card, preprocess=wished)
     assert decided.input_shape == (3, 40, 40)
     assert decided.preprocessing.content == (40, 40)
-    with pytest.raises(UsageError, match="has 3 values, but the network 1 channels"):
-        description.describe(card, in_channels=1, preprocess=wished)
+    with pytest.raises(UsageError, match="has 2 values, but the network 3 channels"):
+        description.describe(card, preprocess=wished.model_copy(update={"mean": (0.1, 0.2)}))
+
+
+def test_the_mean_of_rgb_becomes_that_of_gray() -> None:
+    from zoo.data.fit import fit, mean_and_std
+    from zoo.schema import Preprocess
+
+    torch.manual_seed(0)
+    rgb = torch.randint(0, 256, (4, 3, 32, 32), dtype=torch.uint8)
+    rgb[:, 0] //= 2
+    taken = description.describe(find("lenet5"), in_channels=3).preprocessing
+    mean, _ = mean_and_std([fit(rgb, taken)], taken)
+    gray = description.describe(
+        find("lenet5"), in_channels=1, preprocess=Preprocess(mean=mean, std=(0.2, 0.2, 0.2))
+    ).preprocessing
+    (expected,), _ = mean_and_std([fit(rgb, gray)], gray)
+    assert gray.mean[0] == pytest.approx(expected, abs=2e-3)  # gray is rounded to whole numbers
+    assert gray.std == pytest.approx((0.2,))
 
 
 def test_a_header_length_that_lies(tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 from zoo import __version__, catalog, tensorfile
 from zoo.catalog import Architecture
 from zoo.errors import ModelFileError, UsageError
-from zoo.schema import Preprocess, Preprocessing, Side
+from zoo.schema import LUMA, Preprocess, Preprocessing, Side
 
 FORMAT_VERSION = 1
 
@@ -143,6 +143,10 @@ def _per_channel(
 ) -> tuple[float, ...]:
     if isinstance(values, str):
         return (unmeasured,) * channels
+    if (len(values), channels) == (3, 1):
+        # The picture itself is turned gray by these weights. For a mean that is exact, for a std
+        # as near as red, green and blue vary together.
+        return (sum(w * value for w, value in zip(LUMA, values, strict=True)),)
     if len(values) not in (1, channels):
         raise UsageError(
             f"preprocess.{name} has {len(values)} values, but the network {channels} channels."

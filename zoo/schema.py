@@ -113,6 +113,9 @@ MADE_HERE = ("digits", "shapes")
 OF_ONES_OWN = ("folder", "csv", "idx")
 """Sources that are a directory of the user's."""
 
+LUMA = (0.299, 0.587, 0.114)
+"""What red, green and blue weigh in gray: ITU-R BT.601, as Pillow's mode "L" has it."""
+
 _ChannelsInput = float | list[float] | Literal["auto"]
 PerChannel = Annotated[
     tuple[float, ...] | Literal["auto"],
@@ -240,8 +243,9 @@ class Preprocess(Section):
     channels: Literal[1, 3] | None = None
     """1 is grayscale, 3 is RGB; pictures are converted."""
     mean: PerChannel = (0.0,)
-    """Subtracted after scaling; one value is repeated per channel. `auto` is measured on the
-    training split and kept in the model file."""
+    """Subtracted after scaling; one value is repeated per channel, and three become one for a
+    network that takes gray pictures. `auto` is measured on the training split and kept in the
+    model file."""
     std: PositivePerChannel = (1.0,)
     """Divided by after subtracting; one value is repeated per channel. `auto` is measured."""
     rescale: float | None = Field(default=None, gt=0)

@@ -6,10 +6,8 @@ import torch
 import torch.nn.functional as F  # noqa: N812 (the field's name for it)
 from torch import Tensor
 
-from zoo.schema import Preprocessing
+from zoo.schema import LUMA, Preprocessing
 
-# ITU-R BT.601, as PIL's mode "L" has it.
-_LUMA = (0.299, 0.587, 0.114)
 _KERAS_EPSILON = 1e-6
 
 
@@ -96,7 +94,7 @@ def _to_channels(images: Tensor, channels: int) -> Tensor:
     if images.shape[1] == channels:
         return images
     if images.shape[1] == 3:
-        weights = torch.tensor(_LUMA)[:, None, None]
+        weights = torch.tensor(LUMA)[:, None, None]
         images = (images * weights).sum(dim=1, keepdim=True).round().byte()
     return images.expand(-1, channels, -1, -1)
 

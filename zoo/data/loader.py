@@ -58,7 +58,7 @@ class TrainingBatches:
         fitted = self._pictures.batches(batches, self._device)
         for step, (indices, pictures) in enumerate(zip(batches, fitted, strict=True)):
             images = augment(
-                pictures.float(), self._settings, generator(self._seed, epoch, step, "augment")
+                pictures, self._settings, generator(self._seed, epoch, step, "augment")
             )
             targets = self._targets[indices.to(self._device)]
             if self._settings.mixup or self._settings.cutmix:
