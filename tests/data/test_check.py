@@ -113,6 +113,8 @@ def test_the_command(zoo: Zoo, tmp_path: Path) -> None:
     assert table.stdout.splitlines()[0] == "class,train,validation"
     assert zoo("data", "check").code == 2
     assert zoo("data", "check", "digitz").code == 3
+    ended = zoo("data", "check", "digits", "--set", "augment.cutmix=1")
+    assert (ended.code, "does not apply" in ended.stderr) == (2, True)
     weights = zoo("data", "check", "--data", root, "--weights", "x.safetensors", "--json")
     assert weights.json["recipe"] == "folder-finetune"
 

@@ -54,6 +54,19 @@ def test_without_augmentation_the_versions_are_the_original(zoo: Zoo, tmp_path: 
     assert (found[:, 0] == found[:, 1]).all()
 
 
+def test_mixup_is_shown_too(zoo: Zoo, tmp_path: Path) -> None:
+    off = [
+        word
+        for key in ("rotation_range", "width_shift_range", "height_shift_range", "zoom_range")
+        for word in ("--set", f"augment.{key}=0")
+    ]
+    path = tmp_path / "s.png"
+    words = ("--versions", 1, "-o", path, *off, "--set", "augment.mixup=1")
+    assert zoo("data", "preview", "digits", *words).code == 0
+    found = cells(path, 2, 10)
+    assert (found[:, 0] != found[:, 1]).any(axis=(1, 2, 3)).all()
+
+
 def test_the_seed_draws_it(zoo: Zoo, tmp_path: Path) -> None:
     sheets = []
     for name, seed in (("a", 0), ("b", 0), ("c", 1)):

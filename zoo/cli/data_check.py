@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING, Any
 
 from zoo.cli.app import OUTPUT, command
 from zoo.cli.data import data
+from zoo.cli.layer_settings import dataset_settings
 from zoo.cli.options import (
     DataDirectory,
     DatasetSettings,
@@ -51,7 +52,7 @@ def check(
     from zoo.recipe import load_recipe
 
     name = chosen_recipe(recipe, directory, has_weights=weights is not None)
-    loaded = load_recipe(name, settings or ())
+    loaded = load_recipe(name, dataset_settings(settings, "data check"))
     recorded = None if split_file is None else read_csv(split_file)
     with watched(offline=offline) as watch:
         access = Access(

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from zoo.cli.app import OUTPUT, app, command
-from zoo.cli.layer_settings import split_settings
+from zoo.cli.layer_settings import dataset_settings
 from zoo.cli.options import (
     DataDirectory,
     DatasetSettings,
@@ -76,16 +76,7 @@ def evaluate(
             f"--min-top1 {min_top1} is no share in [0, 1].",
             hint=f"--min-top1 {min_top1 / 100:g}" if 2 <= min_top1 <= 100 else "",
         )
-    for_recipe, for_layers = split_settings(settings)
-    if for_layers:
-        raise UsageError(f"--set {for_layers[0]}: evaluate changes no layer.")
-
-    for assignment in for_recipe:
-        if not assignment.startswith("dataset."):
-            raise UsageError(
-                f"--set {assignment} does not apply: evaluate takes only dataset.KEY; "
-                "preprocessing comes from the model file."
-            )
+    for_recipe = dataset_settings(settings, "evaluate")
 
     import torch
 

@@ -45,6 +45,20 @@ def parse_settings(assignments: Sequence[str] | None) -> "list[SetHyperparameter
     return edits
 
 
+def dataset_settings(assignments: Sequence[str] | None, command: str) -> list[str]:
+    """Those of a command that takes pictures as they are.
+
+    Raises:
+        UsageError: one speaks of anything but `dataset`.
+    """
+    for assignment in assignments or ():
+        if not assignment.startswith("dataset."):
+            raise UsageError(
+                f"--set {assignment} does not apply: {command} takes only dataset.KEY."
+            )
+    return list(assignments or ())
+
+
 def split_settings(assignments: Sequence[str] | None) -> tuple[list[str], list[str]]:
     """Those that speak of the recipe, and those that speak of layers."""
     from zoo.recipe import is_override

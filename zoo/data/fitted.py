@@ -32,11 +32,19 @@ class InMemory(Store):
     """(N, C, H, W), uint8."""
 
     def batches(self, batches: Iterable[Tensor], device: torch.device) -> Iterator[Tensor]:
-        """From the device's own memory, where the pictures are moved once."""
-        if self.images.device != device:
+        """From the device's own memory, where the pictures are moved once if they fit."""
+        if self.images.device != device and _fits(self.images, device):
             self.images = self.images.to(device)
         for indices in batches:
-            yield self.images[indices.to(device)]
+            yield self.images[indices.to(self.images.device)].to(device, non_blocking=True)
+
+
+def _fits(images: Tensor, device: torch.device) -> bool:
+    """Whether a device has room for the pictures and, as much again, for the network."""
+    if device.type != "cuda":
+        return True
+    free, _ = torch.cuda.mem_get_info(device)
+    return 2 * images.numel() <= free
 
 
 @dataclass(frozen=True)

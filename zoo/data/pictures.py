@@ -150,5 +150,10 @@ class Found:
     """Whether a test split is drawn even if the recipe is silent: sets made for trying things."""
 
 
+def as_text(name: str) -> str:
+    r"""A file's name as text that any file can hold: bytes that are no UTF-8 become \xNN."""
+    return name.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
+
+
 def _digest(content: bytes) -> str:
     return hashlib.sha256(content).hexdigest()[:_HASH_DIGITS]

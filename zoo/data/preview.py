@@ -7,7 +7,7 @@ import torch.nn.functional as F  # noqa: N812 (the field's name for it)
 from PIL import Image, ImageDraw, ImageFont
 from torch import Tensor
 
-from zoo.data.augment import augment
+from zoo.data.augment import augment, mix
 from zoo.data.fitted import Fitted
 from zoo.data.randomness import generator
 from zoo.files import atomic_path
@@ -25,7 +25,7 @@ def contact_sheet(pictures: Fitted, settings: Augment, *, versions: int, seed: i
 
     Args:
         pictures: training pictures, fitted.
-        settings: the recipe's `augment`; mixup and cutmix blend pictures of different classes.
+        settings: the recipe's `augment`; mixup and CutMix blend in the row above.
         versions: augmented ones a row.
         seed: draws pictures and changes.
     """
@@ -34,7 +34,11 @@ def contact_sheet(pictures: Fitted, settings: Augment, *, versions: int, seed: i
     columns = [originals.float()]
     for version in range(versions):
         draws = generator(seed, 1, version, "preview")
-        columns.append(augment(originals.float(), settings, draws))
+        images = augment(originals.float(), settings, draws)
+        if settings.mixup or settings.cutmix:
+            targets, draws = pictures.targets[chosen], generator(seed, 1, version, "mix")
+            images, _ = mix(images, targets, settings, draws, len(pictures.classes))
+        columns.append(images)
     cells = [_enlarged(column.round().clamp(0, 255).byte()) for column in columns]
     names = [pictures.classes[int(pictures.targets[index])] for index in chosen]
     return _sheet(cells, names)

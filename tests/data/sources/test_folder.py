@@ -1,6 +1,7 @@
 """A directory of the user's own pictures."""
 
 import errno
+import os
 import shutil
 from pathlib import Path
 
@@ -58,6 +59,15 @@ def test_pictures_at_any_depth_and_other_files(tmp_path: Path) -> None:
     assert len(found.train) == 24
     (note,) = found.notes
     assert note.endswith("1 .txt, 1 .wav, 2 hidden, 1 without suffix")
+
+
+def test_names_that_are_no_text(tmp_path: Path) -> None:
+    root = write_folder(tmp_path / "pics")
+    (root / "circle").rename(root / os.fsdecode(b"caf\xe9"))
+    train = folder.read(FOLDER, root).train
+    assert train.classes[0] == "caf\\xe9"
+    assert train.names[0] == "caf\\xe9/000.png"
+    assert train.picture(0).shape == (3, 24, 24)
 
 
 def test_links_that_go_in_circles_end(tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 import torch
 
 from zoo.data.decode import SUFFIXES
-from zoo.data.pictures import FilePictures, Found
+from zoo.data.pictures import FilePictures, Found, as_text
 from zoo.errors import DataError, UsageError
 from zoo.files import disk_errors
 from zoo.schema import Dataset
@@ -136,8 +136,8 @@ def _pictures(root: Path, listing: _Listing, classes: tuple[str, ...]) -> FilePi
     targets = [index for index, name in enumerate(classes) for _ in listing.files[name]]
     return FilePictures(
         targets=torch.tensor(targets, dtype=torch.int64),
-        classes=classes,
-        names=tuple(path.relative_to(root).as_posix() for path in paths),
+        classes=tuple(as_text(name) for name in classes),
+        names=tuple(as_text(path.relative_to(root).as_posix()) for path in paths),
         paths=tuple(paths),
     )
 

@@ -7,7 +7,7 @@ from typing import TextIO
 
 import torch
 
-from zoo.data.pictures import FilePictures, Found
+from zoo.data.pictures import FilePictures, Found, as_text
 from zoo.errors import DataError, UsageError, did_you_mean
 from zoo.files import disk_errors
 from zoo.schema import Dataset
@@ -111,7 +111,7 @@ def _pictures(root: Path, rows: list[tuple[Path, str]], classes: tuple[str, ...]
         targets=torch.tensor([index[label] for _, label in rows], dtype=torch.int64),
         classes=classes,
         names=tuple(
-            path.relative_to(root).as_posix() if path.is_relative_to(root) else path.as_posix()
+            as_text((path.relative_to(root) if path.is_relative_to(root) else path).as_posix())
             for path, _ in rows
         ),
         paths=tuple(path for path, _ in rows),
