@@ -8,7 +8,8 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 from zoo import __version__, catalog, tensorfile
 from zoo.catalog import Architecture
 from zoo.errors import ModelFileError, UsageError
-from zoo.schema import LUMA, Preprocess, Preprocessing, Side
+from zoo.schema import Preprocess, Preprocessing
+from zoo.values import LUMA, Side
 
 FORMAT_VERSION = 1
 

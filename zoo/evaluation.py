@@ -166,7 +166,12 @@ def evaluate(
         split_file=split_file,
     )
     access = data.Access(task.given, downloads, progress, task.recorded, task.must_match)
-    opened = data.open_data(task.recipe.dataset, source.description.preprocessing, access)
+    opened = data.open_data(
+        task.recipe.dataset,
+        source.description.preprocessing,
+        access,
+        needs_train=split == "train",
+    )
     notes = [*task.notes, *opened.notes]
     if split is None:
         split = "test" if len(opened.parts["test"]) else "validation"

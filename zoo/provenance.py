@@ -10,7 +10,8 @@ from zoo.data.split import read_csv
 from zoo.description import Training
 from zoo.errors import DataError, ModelFileError, RecipeError
 from zoo.modelfile import Source
-from zoo.schema import MADE_HERE, Recipe
+from zoo.schema import Recipe
+from zoo.values import MADE_HERE
 
 
 @dataclass(frozen=True)

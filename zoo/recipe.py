@@ -13,7 +13,8 @@ from ruamel.yaml import YAML
 from zoo import shipped, yaml_nodes
 from zoo.errors import Detail, RecipeError, UsageError, did_you_mean
 from zoo.files import check_output_file, disk_errors, write_text
-from zoo.schema import SECTIONS, SOURCES, Recipe, Section
+from zoo.schema import SECTIONS, Recipe, Section
+from zoo.values import SOURCES
 
 __all__ = [
     "HINT", "Recipe", "copy", "from_json", "is_override", "json_schema", "load_recipe", "locate",

@@ -61,6 +61,41 @@ def test_bad_pictures_stop_a_training_before_it_starts(
     assert not (tmp_path / "r").exists()
 
 
+def test_the_bad_pictures_of_all_splits_are_told_at_once(zoo: Zoo, tmp_path: Path) -> None:
+    for split in ("train", "val", "test"):
+        write_folder(tmp_path / split, count=6)
+        (tmp_path / split / "circle" / f"{split}.png").write_bytes(b"")
+    ended = zoo("train", "lenet5", "--data", tmp_path)
+    assert ended.code == 4
+    assert "3 of 21 pictures can't be read" in ended.stderr
+    assert all(f"{split}.png" in ended.stderr for split in ("train", "val", "test"))
+
+
+def test_an_output_that_exists_is_told_before_anything_is_decoded(
+    zoo: Zoo, pics: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "file").write_text("x")
+    monkeypatch.setattr("zoo.data.gathering.in_parallel", None)
+    for force in ((), ("--force",)):
+        ended = zoo("train", "lenet5", "--data", pics, "-o", tmp_path / "mine", *force)
+        assert ended.code == 2
+    assert (tmp_path / "mine" / "file").read_text() == "x"
+
+
+def test_an_evaluation_reads_no_training_pictures_that_it_does_not_need(
+    zoo: Zoo, tmp_path: Path
+) -> None:
+    for split in ("train", "val", "test"):
+        write_folder(tmp_path / "p" / split, count=6)
+    run = tmp_path / "run"
+    assert zoo("train", "lenet5", "--data", tmp_path / "p", "--max-steps", 1, "-o", run).code == 0
+    for path in (tmp_path / "p" / "train").rglob("*.png"):
+        path.write_bytes(b"")
+    assert zoo("evaluate", run, "--json").json["images"] == 6
+    assert zoo("evaluate", run, "--split", "train").code == 4
+
+
 def test_bad_pictures_can_be_left_out(zoo: Zoo, pics: Path, tmp_path: Path) -> None:
     spoil(pics)
     ended = zoo("train", "lenet5", "--data", pics, "--on-bad", "skip", "--max-steps", 2,

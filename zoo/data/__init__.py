@@ -11,7 +11,7 @@ from torch import Tensor
 from zoo.data import sources
 from zoo.data.fit import mean_and_std
 from zoo.data.fitted import Fitted
-from zoo.data.gathering import Bad, Gathered, Progress, Settings, gather
+from zoo.data.gathering import Bad, Gathered, Progress, Settings, gather, refused
 from zoo.data.pictures import Found
 from zoo.data.split import SPLITS, Split, draw, restrict
 from zoo.errors import DataError, UsageError
@@ -71,6 +71,7 @@ def open_data(
     access: Access | None = None,
     *,
     measure: Preprocess | None = None,
+    needs_train: bool = True,
 ) -> Data:
     """Reads, checks, splits and fits a dataset.
 
@@ -79,6 +80,7 @@ def open_data(
         preprocessing: of the network.
         access: how the pictures are reached.
         measure: a recipe's wishes: where mean or std is `auto`, the training split decides them.
+        needs_train: false leaves a large training split unread where nothing is drawn from it.
 
     Raises:
         DataError: pictures are missing or bad, or a split would be empty.
@@ -87,19 +89,24 @@ def open_data(
     access = access or Access()
     found = sources.read(dataset, access.given, access.downloads)
     check_applies(dataset, found)
-    settings = Settings(dataset.on_bad, dataset.in_memory, dataset.workers, access.progress)
+    settings = Settings(dataset.in_memory, dataset.workers, access.progress)
+    train = found.train
+    if not needs_train and not any(_shares(dataset, found).values()):
+        train = train.at([])
     gathered = {
         name: gather(pictures, preprocessing, settings)
         for name, pictures in (
-            ("train", found.train),
+            ("train", train),
             ("validation", found.validation),
             ("test", found.test),
         )
         if pictures is not None
     }
     bad = tuple(one for part in gathered.values() for one in part.bad)
-    for name, part in gathered.items():
-        _check_classes(part.fitted, name)
+    if bad and dataset.on_bad == "error":
+        raise refused(bad, len(bad) + sum(len(part.fitted) for part in gathered.values()))
+    if len(train):
+        _check_classes(gathered["train"].fitted)
     parts, split_csv = _split(dataset, found, gathered, access)
     preprocessing = _measured(preprocessing, measure, parts["train"])
     notes = list(found.notes)
@@ -129,12 +136,12 @@ def check_applies(dataset: Dataset, found: Found) -> None:
             )
 
 
-def _check_classes(part: Fitted, split: str) -> None:
+def _check_classes(train: Fitted) -> None:
     """After bad pictures are left out, each class must still have one."""
-    counts = torch.bincount(part.targets, minlength=len(part.classes))
-    empty = [name for name, count in zip(part.classes, counts.tolist(), strict=True) if not count]
-    if empty and (split == "train" or len(empty) == len(part.classes)):
-        raise DataError(f"No picture of {', '.join(empty)} is left in {split}.")
+    counts = torch.bincount(train.targets, minlength=len(train.classes))
+    empty = [name for name, count in zip(train.classes, counts.tolist(), strict=True) if not count]
+    if empty:
+        raise DataError(f"No picture of {', '.join(empty)} is left in train.")
 
 
 def _split(

@@ -6,7 +6,8 @@ import torch
 import torch.nn.functional as F  # noqa: N812 (the field's name for it)
 from torch import Tensor
 
-from zoo.schema import LUMA, Preprocessing
+from zoo.schema import Preprocessing
+from zoo.values import LUMA
 
 _KERAS_EPSILON = 1e-6
 

@@ -4,7 +4,7 @@ import hashlib
 import json
 import math
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
@@ -59,7 +59,6 @@ class Gathered:
 class Settings:
     """How to gather."""
 
-    on_bad: str = "error"
     in_memory: bool | None = None
     """None asks the machine."""
     workers: int | None = None
@@ -67,12 +66,15 @@ class Settings:
 
 
 def gather(pictures: Pictures, preprocessing: Preprocessing, settings: Settings) -> Gathered:
-    """All pictures of a source, each checked.
+    """All pictures of a source that can be decoded, and the names of those that can't.
 
     Raises:
-        DataError: some can't be decoded, and `on_bad` is error; `details` lists them all.
         DiskError: a file can't be read.
     """
+    if not len(pictures):
+        shape = (0, preprocessing.channels, *preprocessing.size)
+        nothing = Fitted.in_memory(torch.empty(shape, dtype=torch.uint8), pictures)
+        return Gathered(nothing, list)
     in_memory = settings.in_memory
     if in_memory is None:
         in_memory = _bytes(pictures, preprocessing) <= _SHARE_OF_MEMORY * available_bytes()
@@ -85,17 +87,11 @@ def gather(pictures: Pictures, preprocessing: Preprocessing, settings: Settings)
     else:
         scan.check()
         fitted = Fitted.decoded(pictures, preprocessing, _workers(settings))
-    bad = scan.bad
-    if bad and settings.on_bad == "error":
-        raise DataError(
-            f"{len(bad):,} of {len(pictures):,} pictures can't be read:\n{named(bad)}",
-            hint="Mend or remove them, or leave them out with --on-bad skip.",
-            results={"bad": [vars(one) for one in bad.values()]},
-        )
-    kept = [index for index in range(len(pictures)) if index not in bad]
-    if bad:
+    kept = [index for index in range(len(pictures)) if index not in scan.bad]
+    if scan.bad:
         fitted = fitted.at(kept)
-    return Gathered(fitted, lambda: [scan.digests[index] for index in kept], tuple(bad.values()))
+    digests = [scan.digests[index] for index in kept]
+    return Gathered(fitted, lambda: digests, tuple(scan.bad.values()))
 
 
 def in_parallel(pictures: Pictures, work: Callable[[int], T], settings: Settings) -> list[T]:
@@ -123,12 +119,21 @@ def in_parallel(pictures: Pictures, work: Callable[[int], T], settings: Settings
     return results
 
 
-def named(bad: dict[int, Bad]) -> str:
-    """The bad pictures, a line each, the first twenty."""
-    lines = [f"  {one.path}: {one.reason}" for one in list(bad.values())[:_SHOWN]]
+def refused(bad: Sequence[Bad], total: int) -> DataError:
+    """What to raise where bad pictures are not to be left out.
+
+    Args:
+        bad: all of them; the error's results have each, its message the first twenty.
+        total: how many pictures there are.
+    """
+    lines = [f"  {one.path}: {one.reason}" for one in bad[:_SHOWN]]
     if len(bad) > _SHOWN:
         lines.append(f"  … and {len(bad) - _SHOWN:,} more; --json lists them all")
-    return "\n".join(lines)
+    return DataError(
+        "\n".join([f"{len(bad):,} of {total:,} pictures can't be read:", *lines]),
+        hint="Mend or remove them, or leave them out with --on-bad skip.",
+        results={"bad": [vars(one) for one in bad]},
+    )
 
 
 def _gather_array(

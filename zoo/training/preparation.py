@@ -18,7 +18,7 @@ from zoo.errors import UsageError
 from zoo.modelfile import Source
 from zoo.provenance import Task, check_classes, task_of
 from zoo.schema import Recipe
-from zoo.training.run import create_run
+from zoo.training.run import check_run_output, create_run
 from zoo.training.session import Session
 from zoo.training.transfer import donor_of, find_head, load_donor, with_donors_preprocessing
 
@@ -77,6 +77,7 @@ def prepare(request: Request) -> Session:
         has_weights=request.weights is not None,
     )
     recipe = task.recipe
+    check_run_output(request.output, force=request.force)
     device = devices.choose(request.device)
     if request.threads is not None:
         torch.set_num_threads(request.threads)

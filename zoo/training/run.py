@@ -161,6 +161,20 @@ class Run:
             file.write(line + "\n")
 
 
+def check_run_output(output: Path | None, *, force: bool) -> None:
+    """Refuses an output that can't be, before hours of decoding.
+
+    Raises:
+        OutputExistsError: `output` exists and `force` is false.
+        UsageError: `force` would remove a directory that no run wrote.
+    """
+    if output is None or not os.path.lexists(output) or _is_empty_directory(output):
+        return
+    if not force:
+        raise OutputExistsError(f"{output} exists.", hint="Replace it with --force.")
+    check_is_run(output)
+
+
 def create_run(name: str, output: Path | None, *, force: bool) -> Run:
     """Makes and locks the directory: `output`, or `runs/NAME`, `runs/NAME-2` and so on.
 
@@ -176,10 +190,8 @@ def create_run(name: str, output: Path | None, *, force: bool) -> Run:
     if output is None:
         return Run(_numbered(Path("runs"), name))
     replaced = None
+    check_run_output(output, force=force)
     if os.path.lexists(output) and not _is_empty_directory(output):
-        if not force:
-            raise OutputExistsError(f"{output} exists.", hint="Replace it with --force.")
-        check_is_run(output)
         os.close(lock(output))  # refuses one that is being written
         replaced = output.with_name(f".{output.name}.replaced")
         with disk_errors("set aside", output):

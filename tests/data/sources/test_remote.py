@@ -17,7 +17,8 @@ from zoo.data.sources.named import fetch_named, read_named, remote_files
 from zoo.downloads import Downloads
 from zoo.errors import DataError, UsageError
 from zoo.places import search_path
-from zoo.schema import SOURCES, Dataset
+from zoo.schema import Dataset
+from zoo.values import SOURCES
 
 NO_DOWNLOAD = ("digits", "shapes", "folder", "csv", "idx", "imagenet")
 

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 from zoo.data.pictures import Found
 from zoo.errors import UsageError
 from zoo.places import search_path
-from zoo.schema import MADE_HERE, OF_ONES_OWN, TORCHVISION, Dataset
+from zoo.schema import Dataset
+from zoo.values import MADE_HERE, OF_ONES_OWN, TORCHVISION
 
 if TYPE_CHECKING:
     from zoo.downloads import Downloads

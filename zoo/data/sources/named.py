@@ -19,7 +19,8 @@ from zoo.data.sources import (
 from zoo.data.sources.remote import SETS, Fetched, fetch_set, remote_files
 from zoo.downloads import Downloads
 from zoo.errors import UsageError, did_you_mean
-from zoo.schema import SOURCES, TORCHVISION, Dataset
+from zoo.schema import Dataset
+from zoo.values import SOURCES, TORCHVISION
 
 __all__ = ["NAMED", "check_fetchable", "fetch_named", "read_named", "remote_files"]
 
