@@ -11,7 +11,7 @@ from zoo.cli.options import (
     Offline,
     RecipeArg,
     SplitFile,
-    Weights,
+    WeightsForRecipe,
     chosen_recipe,
 )
 from zoo.cli.output import Column, Result, Table, count, percent, shape
@@ -35,7 +35,7 @@ _SHOWN = 30
 def check(
     recipe: RecipeArg = None,
     directory: DataDirectory = None,
-    weights: Weights = None,
+    weights: WeightsForRecipe = None,
     settings: DatasetSettings = None,
     split_file: SplitFile = None,
     offline: Offline = False,

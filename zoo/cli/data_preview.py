@@ -14,7 +14,7 @@ from zoo.cli.options import (
     OnBad,
     Overrides,
     RecipeArg,
-    Weights,
+    WeightsForRecipe,
     chosen_recipe,
 )
 from zoo.cli.output import Result
@@ -33,7 +33,7 @@ def preview(
     ],
     recipe: RecipeArg = None,
     directory: DataDirectory = None,
-    weights: Weights = None,
+    weights: WeightsForRecipe = None,
     settings: Overrides = None,
     model: Annotated[
         str,

@@ -50,7 +50,7 @@ RecipeOption = Annotated[
 RecipeArg = Annotated[
     str | None,
     typer.Argument(
-        metavar="[RECIPE]",
+        metavar="RECIPE",
         help="A shipped recipe's name or a YAML file; left out, --data means `folder`.",
         autocompletion=_complete_recipe,
     ),
@@ -146,6 +146,16 @@ def chosen_recipe(recipe: str | None, directory: Path | None, *, has_weights: bo
             hint="zoo recipes list shows every recipe; --data DIR means your own pictures.",
         )
     return "folder-finetune" if has_weights else "folder"
+
+
+WeightsForRecipe = Annotated[
+    Path | None,
+    typer.Option(
+        "--weights",
+        metavar="FILE",
+        help="As for train: --data then means the recipe `folder-finetune`.",
+    ),
+]
 
 
 def parse_size(text: str | None) -> tuple[int, int] | None:

@@ -107,7 +107,7 @@ def copy(
     name: NameArg,
     file: Annotated[
         Path | None,
-        typer.Argument(metavar="[FILE]", help="Where to; left out, RECIPE.yaml in this directory."),
+        typer.Argument(metavar="FILE", help="Where to; left out, RECIPE.yaml in this directory."),
     ] = None,
     force: Force = False,
 ) -> Result:
