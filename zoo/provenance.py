@@ -11,7 +11,7 @@ from zoo.description import Training
 from zoo.errors import DataError, ModelFileError, RecipeError
 from zoo.modelfile import Source
 from zoo.schema import Recipe
-from zoo.values import MADE_HERE
+from zoo.values import MADE_HERE, OF_ONES_OWN
 
 
 @dataclass(frozen=True)
@@ -75,8 +75,15 @@ def task_of(
             "pictures it learned from may now be among the test pictures"
         )
         return Task(name, chosen, data, None, must_match=False, notes=(note,))
-    kept = None if run is None else run / "split.csv"
-    recorded = read_csv(kept) if kept is not None and kept.is_file() else None
+    if run is None:
+        note = (
+            f"{source.name} lies in no run, so its split is drawn again: pictures added since it "
+            "was trained may move others (--split-file keeps a split)"
+        )
+        notes = (note,) if chosen.dataset.source in OF_ONES_OWN else ()
+        return Task(name, chosen, data, None, must_match=False, notes=notes)
+    kept = run / "split.csv"
+    recorded = read_csv(kept) if kept.is_file() else None
     return Task(name, chosen, data, recorded, must_match=False)
 
 

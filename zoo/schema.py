@@ -202,11 +202,11 @@ class RandAugment(Section):
 class ColorJitter(Section):
     """Random colour changes, each strength drawn per picture."""
 
-    brightness: Range = 0.0
+    brightness: float = Field(default=0.0, ge=0, le=100)
     """A factor of 1 - brightness to 1 + brightness."""
-    contrast: Range = 0.0
+    contrast: float = Field(default=0.0, ge=0, le=100)
     """A factor of 1 - contrast to 1 + contrast, about the picture's mean gray."""
-    saturation: Range = 0.0
+    saturation: float = Field(default=0.0, ge=0, le=100)
     """A factor of 1 - saturation to 1 + saturation; RGB only."""
     hue: float = Field(default=0.0, ge=0, le=0.5)
     """Share of the colour circle, either way; RGB only."""
@@ -237,13 +237,13 @@ class RandomErasing(Section):
 class Augment(Section):
     """Random changes of training pictures. What Keras's ImageDataGenerator has keeps its name."""
 
-    rotation_range: Range = 0.0
+    rotation_range: float = Field(default=0.0, ge=0, le=360)
     """Degrees, either way."""
-    width_shift_range: Range = 0.0
+    width_shift_range: float = Field(default=0.0, ge=0, le=4096)
     """Share of the width, or pixels from 1 up."""
-    height_shift_range: Range = 0.0
+    height_shift_range: float = Field(default=0.0, ge=0, le=4096)
     """Share of the height, or pixels from 1 up."""
-    shear_range: Range = 0.0
+    shear_range: float = Field(default=0.0, ge=0, le=360)
     """Degrees, either way."""
     zoom_range: ZoomRange = (1.0, 1.0)
     """A factor of 1 - zoom to 1 + zoom, or a pair of lowest and highest; drawn for each axis.
@@ -254,7 +254,7 @@ class Augment(Section):
     """The gray value of 0 to 255 that `fill_mode: constant` fills in."""
     brightness_range: Ascending | None = None
     """Lowest and highest factor on the brightness, such as [0.8, 1.2]."""
-    channel_shift_range: Range = 0.0
+    channel_shift_range: float = Field(default=0.0, ge=0, le=255)
     """Gray values of 0 to 255 added or taken away, within the picture's own extremes."""
     horizontal_flip: bool = False
     """Mirror half of the pictures left to right."""
@@ -286,10 +286,10 @@ class Augment(Section):
         ),
     ] = None
     """A random rectangle of gray; true for the usual values, or a probability."""
-    mixup: Range = 0.0
+    mixup: float = Field(default=0.0, ge=0, le=100)
     """Blend each picture and its label with another's (Zhang et al. 2017): alpha of the Beta
     distribution that draws the shares; 0 is off, 0.2 is usual."""
-    cutmix: Range = 0.0
+    cutmix: float = Field(default=0.0, ge=0, le=100)
     """Replace a rectangle of each picture by another's, and that share of the label (Yun et al.
     2019): alpha of the Beta distribution; 0 is off, 1 is usual. With mixup too, each batch draws
     one of the two."""

@@ -9,6 +9,8 @@ Range = Annotated[float, Field(ge=0)]
 Probability = Annotated[float, Field(ge=0, le=1)]
 
 AUTO = "auto"
+_LARGEST = 100
+"""Of factors and the like: beyond, pictures would end in infinities."""
 
 
 def _is_number(value: Any) -> bool:
@@ -36,15 +38,15 @@ def _pair(value: Any) -> tuple[float, float]:
 
 def _ascending(value: Any) -> Any:
     low, high = _pair(value)
-    if not 0 <= low <= high:
-        raise ValueError("must be two numbers from 0 up, the lower first")
+    if not 0 <= low <= high <= _LARGEST:
+        raise ValueError(f"must be two numbers of 0 to {_LARGEST}, the lower first")
     return low, high
 
 
 def _positive_ascending(value: Any) -> Any:
     low, high = _pair(value)
-    if not 0 < low <= high:
-        raise ValueError("must be two numbers above 0, the lower first")
+    if not 1 / _LARGEST <= low <= high <= _LARGEST:
+        raise ValueError(f"must be two numbers of {1 / _LARGEST} to {_LARGEST}, the lower first")
     return low, high
 
 
@@ -59,7 +61,7 @@ def _zoom_pair(value: Any) -> Any:
     if not _is_number(value) and not isinstance(value, list | tuple):
         raise ValueError("must be a number or a pair of numbers")
     pair = _pair((1 - value, 1 + value) if _is_number(value) else value)
-    if not 0 < pair[0] <= pair[1]:
+    if not 0 < pair[0] <= pair[1] <= _LARGEST:
         raise ValueError("must lie in [0, 1), or be a pair of positive numbers, the lower first")
     return pair
 

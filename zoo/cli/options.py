@@ -139,6 +139,10 @@ def chosen_recipe(recipe: str | None, directory: Path | None, *, has_weights: bo
         UsageError: neither is given.
     """
     if recipe is not None:
+        if has_weights:
+            raise UsageError(
+                "--weights chooses the recipe of --data alone; with a recipe it does not apply."
+            )
         return recipe
     if directory is None:
         raise UsageError(

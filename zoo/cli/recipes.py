@@ -78,6 +78,7 @@ def validate(
     files: Annotated[
         list[str], typer.Argument(metavar="FILE...", help="YAML files or shipped names.")
     ],
+    settings: Overrides = None,
 ) -> Result:
     """Check recipes; everything wrong is listed with file, line and column."""
     from zoo import recipe
@@ -85,7 +86,7 @@ def validate(
     failures: dict[str, RecipeError] = {}
     for name in files:
         try:
-            recipe.load_recipe(name)
+            recipe.load_recipe(name, settings or ())
         except RecipeError as error:
             failures[name] = error
     document = {"files": [{"file": name, "ok": name not in failures} for name in files]}

@@ -105,9 +105,9 @@ def open_data(
     bad = tuple(one for part in gathered.values() for one in part.bad)
     if bad and dataset.on_bad == "error":
         raise refused(bad, len(bad) + sum(len(part.fitted) for part in gathered.values()))
-    if len(train):
-        _check_classes(gathered["train"].fitted)
     parts, split_csv = _split(dataset, found, gathered, access)
+    if len(train):
+        check_classes(parts["train"].targets, found.train.classes)
     preprocessing = _measured(preprocessing, measure, parts["train"])
     notes = list(found.notes)
     if bad:
@@ -136,10 +136,14 @@ def check_applies(dataset: Dataset, found: Found) -> None:
             )
 
 
-def _check_classes(train: Fitted) -> None:
-    """After bad pictures are left out, each class must still have one."""
-    counts = torch.bincount(train.targets, minlength=len(train.classes))
-    empty = [name for name, count in zip(train.classes, counts.tolist(), strict=True) if not count]
+def check_classes(targets: Tensor, classes: tuple[str, ...]) -> None:
+    """After bad pictures are left out and splits drawn, each class must still have one to train on.
+
+    Raises:
+        DataError: names those that have none.
+    """
+    counts = torch.bincount(targets, minlength=len(classes)).tolist()
+    empty = [name for name, count in zip(classes, counts, strict=True) if not count]
     if empty:
         raise DataError(f"No picture of {', '.join(empty)} is left in train.")
 
@@ -180,9 +184,18 @@ def split_training(
     """
     shares = _shares(dataset, found)
     if not any(shares.values()):
+        if access.must_match:
+            raise UsageError(
+                f"Nothing of {dataset.source} is drawn, so --split-file does not apply."
+            )
         return None
     hashes = digests()
-    recorded = restrict(access.recorded or {}, hashes)
+    recorded = {
+        digest: split
+        for digest, split in restrict(access.recorded or {}, hashes).items()
+        # What the source has itself is not taken from its training pictures.
+        if split == "train" or shares[split]
+    }
     if access.must_match and not recorded:
         raise DataError(
             "None of the pictures is in the split file: it belongs to another dataset.",

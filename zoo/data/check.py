@@ -1,5 +1,7 @@
 """Looking a dataset over before anyone trains on it."""
 
+import hashlib
+import math
 from collections import Counter, defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -13,6 +15,7 @@ from zoo.data.decode import BadPictureError, suffixes
 from zoo.data.gathering import Settings, in_parallel, path_of
 from zoo.data.pictures import FilePictures, Pictures
 from zoo.data.split import SPLITS
+from zoo.errors import DiskError
 from zoo.schema import Dataset
 
 ERRORS = frozenset({"unreadable", "leak"})
@@ -68,6 +71,9 @@ class _Seen:
     """What is kept of one picture."""
 
     digest: str = ""
+    """Of the content as the split knows it: a file's bytes."""
+    pixels: str = ""
+    """Of the decoded picture: the same in another file, or without its metadata."""
     shape: tuple[int, ...] = ()
     sums: tuple[Tensor, Tensor] | None = None
     """Sum and sum of squares per channel, of values in [0, 1]."""
@@ -108,7 +114,7 @@ def check(dataset: Dataset, access: Access) -> Check:
         one for one, name in zip(seen["train"], assigned["train"], strict=True) if name == "train"
     ]
     mean, std = _mean_and_std(one for one in training if one.digest)
-    counts = [count for count in splits["train"].classes.values() if count]
+    counts = list(splits["train"].classes.values()) if "train" in splits else [0]
     return Check(
         splits=splits,
         problems=sorted(problems, key=lambda one: (not one.is_error, one.kind, one.path)),
@@ -122,8 +128,8 @@ def check(dataset: Dataset, access: Access) -> Check:
         ),
         mean=mean,
         std=std,
-        imbalance=max(counts, default=0) / min(counts, default=1),
-        naive_top1=max(counts, default=0) / max(1, sum(counts)),
+        imbalance=max(counts) / min(counts) if min(counts) else math.inf,
+        naive_top1=max(counts) / max(1, sum(counts)),
         notes=list(found.notes),
     )
 
@@ -131,12 +137,15 @@ def check(dataset: Dataset, access: Access) -> Check:
 def _look(pictures: Pictures, index: int) -> _Seen:
     try:
         picture, digest = pictures.read(index)
-    except BadPictureError as error:
+    except (BadPictureError, DiskError) as error:
         problem = Problem("unreadable", path_of(pictures, index), error.message)
         return _Seen(problem=problem)
     values = picture.flatten(1).double() / 255
     sums = (values.sum(dim=1), values.square().sum(dim=1))
-    return _Seen(digest, tuple(picture.shape), sums, _suffix_problem(pictures, index))
+    shape = tuple(picture.shape)
+    pixels = hashlib.sha256(repr(shape).encode() + picture.contiguous().numpy().tobytes())
+    problem = _suffix_problem(pictures, index)
+    return _Seen(digest, pixels.hexdigest(), shape, sums, problem)
 
 
 def _suffix_problem(pictures: Pictures, index: int) -> Problem | None:
@@ -157,7 +166,7 @@ def _problems(pictures: Pictures, seen: list[_Seen]) -> list[Problem]:
     for index, one in enumerate(seen):
         if not one.digest:
             continue
-        before = first.setdefault(one.digest, index)
+        before = first.setdefault(one.pixels, index)
         if before == index:
             continue
         path, other = path_of(pictures, index), path_of(pictures, before)
@@ -176,7 +185,7 @@ def _leaks(parts: dict[str, Pictures], seen: dict[str, list[_Seen]]) -> list[Pro
     for name in parts:
         for index, one in enumerate(seen[name]):
             if one.digest:
-                places[one.digest].setdefault(name, index)
+                places[one.pixels].setdefault(name, index)
     problems = []
     for where in places.values():
         (first, index), *others = where.items()

@@ -48,11 +48,13 @@ def decode(content: bytes) -> Tensor:
     try:
         picture = Image.open(io.BytesIO(content), formats=FORMATS)
         ImageOps.exif_transpose(picture, in_place=True)
-        return _pixels(picture)
+        return to_tensor(picture)
     except UnidentifiedImageError as error:
         raise BadPictureError("no JPEG, PNG, WebP, BMP, GIF, TIFF or PPM") from error
     except Image.DecompressionBombError as error:
         raise BadPictureError("more than 179 million pixels, a decompression bomb") from error
+    except MemoryError:  # says nothing about the picture
+        raise
     # Whatever else a damaged file does to a decoder: struct.error, KeyError, SyntaxError...
     except Exception as error:
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
@@ -72,13 +74,9 @@ def suffixes(content: bytes) -> frozenset[str]:
 
 
 def to_tensor(picture: Image.Image) -> Tensor:
-    """An opened picture's pixels, (1 or 3, h, w), uint8."""
-    return _pixels(picture)
-
-
-def _pixels(picture: Image.Image) -> Tensor:
+    """An opened picture's pixels, (1 or 3, h, w), uint8, channels-last in memory."""
     if picture.mode.startswith(("I", "F")):
-        return _from_deep(np.asarray(picture))
+        return _from_deep(picture)
     if picture.has_transparency_data:
         picture = picture.convert("RGBA")
         white = Image.new("RGBA", picture.size, "white")
@@ -93,11 +91,11 @@ def _pixels(picture: Image.Image) -> Tensor:
     return values.view(picture.height, picture.width, channels).permute(2, 0, 1)
 
 
-def _from_deep(values: "np.ndarray[tuple[int, ...], np.dtype[np.generic]]") -> Tensor:
-    """Grayscale of 16 or 32 bits as 8 bits."""
-    deep = torch.from_numpy(values.astype(np.float64))
-    if values.dtype.kind == "f" and deep.max() <= 1:
-        deep = deep * 255
-    elif deep.max() > 255:
-        deep = deep / 257  # 65,535 is white
-    return deep.round().clamp(0, 255).byte()[None]
+def _from_deep(picture: Image.Image) -> Tensor:
+    """Grayscale of 16 or 32 bits as 8 bits: 65,535 is white, and so is 1 where it is the most."""
+    values = np.asarray(picture)
+    if values.dtype.kind == "f" and values.max() <= 1:
+        scaled = np.rint(values.clip(0, 1) * 255)
+    else:
+        scaled = np.rint(values.clip(0, 65_535) / np.float32(257))
+    return torch.from_numpy(scaled.astype(np.uint8))[None]

@@ -26,15 +26,29 @@ def fit(images: Tensor, preprocessing: Preprocessing) -> Tensor:
         (N, channels, H, W), uint8.
     """
     images = _to_channels(images, preprocessing.channels)
+    content = preprocessing.content
+    if preprocessing.fit == "crop":
+        images = _to_aspect(images, content)
+    elif preprocessing.fit == "pad":
+        height, width = images.shape[-2:]
+        scale = min(content[0] / height, content[1] / width)
+        content = max(1, round(height * scale)), max(1, round(width * scale))
+    return _center(_resize(images, content, preprocessing.interpolation), preprocessing.size)
+
+
+def _to_aspect(images: Tensor, content: tuple[int, int]) -> Tensor:
+    """The largest part around the middle that has the content's aspect.
+
+    Cut before it is resized: a line of 65,000 pixels would else grow to gigabytes.
+    """
     height, width = images.shape[-2:]
-    content_height, content_width = preprocessing.content
-    if preprocessing.fit != "resize":
-        choose = max if preprocessing.fit == "crop" else min
-        scale = choose(content_height / height, content_width / width)
-        content_height = max(1, round(height * scale))
-        content_width = max(1, round(width * scale))
-    images = _resize(images, (content_height, content_width), preprocessing.interpolation)
-    return _center(images, preprocessing.size)
+    scale = min(height / content[0], width / content[1])
+    wanted = tuple(
+        max(1, min(side, round(part * scale)))
+        for side, part in zip((height, width), content, strict=True)
+    )
+    top, left = (height - wanted[0]) // 2, (width - wanted[1]) // 2
+    return images[..., top : top + wanted[0], left : left + wanted[1]]
 
 
 def normalize(images: Tensor, preprocessing: Preprocessing) -> Tensor:
@@ -104,7 +118,8 @@ def _resize(images: Tensor, size: tuple[int, int], interpolation: str) -> Tensor
     if tuple(images.shape[-2:]) == size:
         return images.contiguous()
     smooth = interpolation != "nearest"
-    return F.interpolate(images, size, mode=interpolation, antialias=smooth)
+    mode = interpolation if smooth else "nearest-exact"  # "nearest" is half a pixel off
+    return F.interpolate(images, size, mode=mode, antialias=smooth)
 
 
 def _center(images: Tensor, size: tuple[int, int]) -> Tensor:

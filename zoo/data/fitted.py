@@ -10,7 +10,7 @@ from torch import Tensor
 
 from zoo.data.fit import fit
 from zoo.data.pictures import ArrayPictures, Pictures
-from zoo.errors import DataError
+from zoo.errors import DataError, DiskError, OutOfMemoryError
 from zoo.schema import Preprocessing
 
 _PREFETCHED = 4  # batches each worker has ready
@@ -83,10 +83,17 @@ class Decoded(Store):
         try:
             for images in loader:
                 yield images.to(device, non_blocking=True)
-        except DataError as error:
+        except (DataError, DiskError) as error:
             # A worker's error arrives with its traceback; the reason is the last line.
             reason = error.message.strip().splitlines()[-1].rpartition("Error: ")[-1]
-            raise DataError(f"A picture can't be read any more: {reason}.") from error
+            raise DataError(f"A picture can't be read any more: {reason.rstrip('.')}.") from error
+        except RuntimeError as error:
+            if "worker" not in str(error):
+                raise
+            raise OutOfMemoryError(
+                f"A process that decodes pictures was killed: {str(error).splitlines()[0]}",
+                hint="Try --set dataset.workers=1, smaller batches, or a larger /dev/shm.",
+            ) from error
 
 
 def _leave_signals_to_the_parent(_worker: int) -> None:

@@ -6,7 +6,7 @@ import math
 import os
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeVar
@@ -33,6 +33,7 @@ _CACHE_VERSION = 1
 # Beyond this share of what is free, the system would begin to swap pictures out.
 _SHARE_OF_MEMORY = 0.5
 _CHUNK = 1024  # pictures of an array fitted at once
+_WINDOW = 4096  # pictures that wait for a thread
 _SHOWN = 20  # bad pictures that a message names; the JSON has all
 
 
@@ -112,11 +113,17 @@ def in_parallel(pictures: Pictures, work: Callable[[int], T], settings: Settings
             pool = stack.enter_context(ThreadPoolExecutor(workers))
             # What is raised here, such as Ctrl-C, must not wait for thousands of pictures.
             stack.callback(pool.shutdown, wait=False, cancel_futures=True)
-            done_in_order = pool.map(work, range(total))
+            done_in_order = _in_windows(pool, work, total)
         for done, result in enumerate(done_in_order, start=1):
             results.append(result)
             settings.progress(done, total)
     return results
+
+
+def _in_windows(pool: ThreadPoolExecutor, work: Callable[[int], T], total: int) -> Iterator[T]:
+    """As pool.map does it, but without a task in memory for each of a million pictures."""
+    for start in range(0, total, _WINDOW):
+        yield from pool.map(work, range(start, min(start + _WINDOW, total)))
 
 
 def refused(bad: Sequence[Bad], total: int) -> DataError:
@@ -140,8 +147,12 @@ def _gather_array(
     pictures: ArrayPictures, preprocessing: Preprocessing, *, in_memory: bool
 ) -> Gathered:
     if in_memory:
-        chunks = torch.split(pictures.images, _CHUNK)
-        images = torch.cat([fit(chunk, preprocessing) for chunk in chunks])
+        shape = (len(pictures), preprocessing.channels, *preprocessing.size)
+        images = torch.empty(shape, dtype=torch.uint8)
+        for part, chunk in zip(
+            torch.split(images, _CHUNK), torch.split(pictures.images, _CHUNK), strict=True
+        ):
+            part.copy_(fit(chunk, preprocessing))
         fitted = Fitted.in_memory(images, pictures)
     else:
         fitted = Fitted.on_the_way(pictures, preprocessing)
@@ -210,7 +221,7 @@ class _Scan:
                 picture, self.digests[index] = self.pictures.read(index)
                 if images is not None:
                     images[index] = fit(picture[None], self.preprocessing)[0].numpy()
-            except BadPictureError as error:
+            except (BadPictureError, DiskError) as error:
                 self.bad[index] = Bad(
                     self.pictures.names[index], path_of(self.pictures, index), error.message
                 )
@@ -230,11 +241,12 @@ class _Scan:
         try:
             document = json.loads(path.with_suffix(".json").read_text())
             is_whole = path.stat().st_size == size
-            digests = document["digests"]
+            digests = [str(digest) for digest in document["digests"]]
             bad = {int(index): Bad(**one) for index, one in document["bad"].items()}
-        except (OSError, ValueError, KeyError, TypeError, AttributeError):
+            unread = {index for index, digest in enumerate(digests) if not digest}
+        except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
             return False
-        if len(digests) != len(self.pictures) or not is_whole:
+        if len(digests) != len(self.pictures) or unread != bad.keys() or not is_whole:
             return False
         self.digests, self.bad = digests, bad
         return True
@@ -274,9 +286,10 @@ def _key(pictures: Pictures, preprocessing: Preprocessing) -> str | None:
     )
     digest = hashlib.sha256(json.dumps([_CACHE_VERSION, fitting], sort_keys=True).encode())
     for path in pictures.paths:
-        with disk_errors("read", path):
+        line: list[str | int] = [os.path.abspath(path)]
+        with suppress(OSError):  # gone, or a link to nothing: reading it will say so
             status = path.stat()
-        line = [os.path.abspath(path), status.st_size, status.st_mtime_ns]
+            line += [status.st_size, status.st_mtime_ns]
         digest.update(json.dumps(line).encode())
     return digest.hexdigest()[:32]
 

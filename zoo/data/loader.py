@@ -12,6 +12,8 @@ from zoo.data.fitted import Fitted
 from zoo.data.randomness import generator
 from zoo.schema import Augment, Preprocessing
 
+_EVALUATION_VALUES = 1 << 22
+
 
 @dataclass(frozen=True)
 class Batch:
@@ -71,11 +73,21 @@ def evaluation_batches(
     pictures: Fitted,
     preprocessing: Preprocessing,
     *,
-    batch_size: int = 512,
+    batch_size: int | None = None,
     device: torch.device | None = None,
 ) -> Iterator[Batch]:
-    """All pictures once, in order, as they are."""
+    """All pictures once, in order, as they are.
+
+    Args:
+        pictures: fitted.
+        preprocessing: of the network.
+        batch_size: pictures at once; None is as many as have four million values, 512 at most.
+        device: where they are wanted.
+    """
     device = device or torch.device("cpu")
+    if batch_size is None:
+        values = preprocessing.channels * preprocessing.size[0] * preprocessing.size[1]
+        batch_size = max(1, min(512, _EVALUATION_VALUES // values))
     batches = torch.split(torch.arange(len(pictures)), batch_size)
     fitted = pictures.batches(batches, device)
     for indices, images in zip(batches, fitted, strict=True):

@@ -3,7 +3,7 @@
 import csv
 import hashlib
 import io
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -52,18 +52,20 @@ def read_csv(path: Path) -> dict[str, str]:
             text = path.read_text(encoding="utf-8")
         except UnicodeDecodeError as error:
             raise DataError(f"{path} is no split file: it is not UTF-8 text.") from error
-    reader = csv.reader(io.StringIO(text))
-    if tuple(next(reader, ())) != _COLUMNS:
+    try:
+        rows = list(csv.reader(io.StringIO(text), strict=True))
+    except csv.Error as error:
+        raise DataError(f"{path} is no split file: {error}.") from error
+    if not rows or tuple(rows[0]) != _COLUMNS:
         raise DataError(f"{path}:1: a split file has the columns {', '.join(_COLUMNS)}.")
-    for row in reader:
+    for number, row in enumerate(rows[1:], start=2):
         if len(row) != len(_COLUMNS) or row[2] not in SPLITS:
             raise DataError(
-                f"{path}:{reader.line_num}: expected a path, a hash and one of {', '.join(SPLITS)}."
+                f"{path}:{number}: expected a path, a hash and one of {', '.join(SPLITS)}."
             )
         if recorded.setdefault(row[1], row[2]) != row[2]:
             raise DataError(
-                f"{path}:{reader.line_num}: {row[0]} is in {row[2]}, its duplicate in "
-                f"{recorded[row[1]]}."
+                f"{path}:{number}: {row[0]} is in {row[2]}, its duplicate in {recorded[row[1]]}."
             )
     return recorded
 
@@ -96,23 +98,19 @@ def draw(
         DataError: fewer than two training pictures would be left.
     """
     placed = dict(recorded or {})
-    classes: dict[int, list[int]] = defaultdict(list)
-    for index, target in enumerate(targets):
-        classes[target].append(index)
-    for _, members in sorted(classes.items()):
-        tests = round(len(members) * test)
-        validations = round((len(members) - tests) * validation)
-        wanted = {"test": tests, "validation": validations}
-        for index in members:
-            if hashes[index] in placed and placed[hashes[index]] in wanted:
-                wanted[placed[hashes[index]]] -= 1
-        for index in sorted(members, key=lambda index: (_rank(seed, hashes[index]), index)):
-            if hashes[index] in placed:
-                continue
-            name = next((name for name, missing in wanted.items() if missing > 0), "train")
-            placed[hashes[index]] = name
-            if name in wanted:
-                wanted[name] -= 1
+    classes: dict[int, Counter[str]] = defaultdict(Counter)
+    for target, digest in zip(targets, hashes, strict=True):
+        classes[target][digest] += 1
+    for _, groups in sorted(classes.items()):
+        wanted = _wanted(groups, validation=validation, test=test)
+        for digest, size in groups.items():
+            if placed.get(digest) in wanted:
+                wanted[placed[digest]] -= size
+        for digest in sorted(groups.keys() - placed.keys(), key=lambda one: _rank(seed, one)):
+            fitting = (name for name, room in wanted.items() if room >= groups[digest])
+            placed[digest] = next(fitting, "train")
+            if placed[digest] in wanted:
+                wanted[placed[digest]] -= groups[digest]
     assigned = tuple(placed[digest] for digest in hashes)
     if assigned.count("train") < 2:  # batch norm can't train on one
         raise DataError(
@@ -121,6 +119,21 @@ def draw(
             hint="Lower dataset.test or dataset.validation.",
         )
     return Split(assigned, tuple(hashes))
+
+
+def _wanted(groups: Counter[str], *, validation: float, test: float) -> dict[str, int]:
+    """How many pictures of a class go to test and to validation.
+
+    A share of a small class is rounded up to one picture, as long as one is left to train on.
+    """
+    total, spare = groups.total(), len(groups) - 1
+    tests = round(total * test)
+    if test and not tests and spare > 0:
+        tests, spare = 1, spare - 1
+    validations = round((total - tests) * validation)
+    if validation and not validations and spare > 0:
+        validations = 1
+    return {"test": tests, "validation": validations}
 
 
 def restrict(recorded: Mapping[str, str], hashes: Iterable[str]) -> dict[str, str]:

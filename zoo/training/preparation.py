@@ -156,6 +156,12 @@ def _described(source: Source, recipe: Recipe) -> tuple[Description, list[str]]:
         raise UsageError(
             f"The recipe asks for pictures of {wanted}, but {source.name} has {takes}."
         )
+    channels = recipe.preprocess.channels
+    if channels not in (None, description.arguments.in_channels):
+        raise UsageError(
+            f"The recipe asks for pictures of {channels} channels, but {source.name} has "
+            f"{description.arguments.in_channels}."
+        )
     chosen = decide_preprocessing(source.card, description.arguments, recipe.preprocess)
     return description.model_copy(update={"preprocessing": chosen}), []
 

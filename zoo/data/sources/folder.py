@@ -98,7 +98,9 @@ def _listing(directory: Path) -> _Listing:
     for child in _subdirectories(directory):
         files[child.name] = []
         for path in _walk(child):
-            if path.suffix.lower() in SUFFIXES and not path.name.startswith("."):
+            is_picture = path.suffix.lower() in SUFFIXES and not path.name.startswith(".")
+            # A pipe would never end; a link to nothing is a picture that can't be read.
+            if is_picture and (path.is_file() or not path.exists()):
                 files[child.name].append(path)
             else:
                 ignored[_kind(path)] += 1

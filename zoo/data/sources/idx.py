@@ -1,6 +1,7 @@
 """MNIST's file format, idx: a magic number, big-endian sides, then bytes."""
 
 import gzip
+import io
 import math
 import struct
 import zlib
@@ -138,14 +139,20 @@ def parse_idx(content: bytes) -> Tensor:
         DataError: it is no idx file of bytes, or a truncated one.
     """
     try:
-        raw = gzip.decompress(content) if content.startswith(b"\x1f\x8b") else content
-        zeros, kind, dimensions = struct.unpack(">HBB", raw[:4])
-        shape = struct.unpack(f">{dimensions}I", raw[4 : 4 + 4 * dimensions])
-    except (OSError, EOFError, zlib.error, struct.error) as error:
+        plain = io.BytesIO(content)
+        is_zipped = content.startswith(b"\x1f\x8b")
+        stream = gzip.GzipFile(fileobj=plain) if is_zipped else plain
+        zeros, kind, dimensions = struct.unpack(">HBB", stream.read(4))
+        shape = struct.unpack(f">{dimensions}I", stream.read(4 * dimensions))
+        # No more is unpacked than there should be: a few kilobytes can hold gigabytes.
+        values = stream.read(math.prod(shape) + 1)
+    except (OSError, EOFError, OverflowError, zlib.error, struct.error) as error:
         raise DataError(f"No idx file, or a truncated one: {error}.") from error
     if zeros != 0 or kind != _UINT8:
         raise DataError("No idx file of bytes: its magic number is wrong.")
-    values = raw[4 + 4 * dimensions :]
+    if not math.prod(shape):
+        raise DataError("An idx file of no values.")
     if len(values) != math.prod(shape):
-        raise DataError(f"An idx file of {math.prod(shape):,} values holds {len(values):,}.")
+        more = "more" if len(values) > math.prod(shape) else f"{len(values):,}"
+        raise DataError(f"An idx file of {math.prod(shape):,} values holds {more}.")
     return torch.frombuffer(bytearray(values), dtype=torch.uint8).reshape(shape)

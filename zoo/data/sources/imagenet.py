@@ -55,6 +55,11 @@ def _read(root: Path, wnids: list[str]) -> Found:
     if unknown:
         raise DataError(f"{root / 'val'} holds {unknown[0]}, which {root / 'train'} does not.")
     train = _pictures(root, "train", wnids, classes)
+    if not validation_wnids and (root / "val").is_dir() and any((root / "val").iterdir()):
+        raise DataError(
+            f"{root / 'val'} holds no directory for each class.",
+            hint="Sort its pictures into directories named as in train.",
+        )
     validation = _pictures(root, "val", wnids, classes) if validation_wnids else None
     return Found(train, validation)
 
@@ -97,7 +102,7 @@ def _classes(path: Path, wnids: list[str]) -> tuple[str, ...]:
     # A hostile or damaged pickle ends in many ways, none of which runs it.
     except Exception as error:
         raise DataError(
-            f"{path} does not name the classes: {str(error).splitlines()[0] or 'damaged'}",
+            f"{path} does not name the classes: {(str(error).splitlines() or ['damaged'])[0]}",
             hint="Remove it: the classes are then WordNet's numbers.",
         ) from error
     return distinct(names, wnids)

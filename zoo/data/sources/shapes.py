@@ -6,12 +6,14 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
+from zoo.data.memory import available_bytes
 from zoo.data.pictures import ArrayPictures, Found
 from zoo.data.randomness import generator
+from zoo.errors import DataError
 from zoo.schema import Dataset
 
 _SOFTNESS_PX = 0.75
-_CHUNK = 256  # pictures drawn at once
+_PIXELS_AT_ONCE = 1 << 20
 
 
 def read(dataset: Dataset) -> Found:
@@ -22,28 +24,38 @@ def read(dataset: Dataset) -> Found:
 
     Args:
         dataset: images, num_classes, size, seed.
+
+    Raises:
+        DataError: they would not fit into memory.
     """
-    number = torch.arange(dataset.images)
-    targets = number % dataset.num_classes
-    chunks = [
-        _draw(targets[start : start + _CHUNK], dataset.size, dataset.seed, start)
-        for start in range(0, dataset.images, _CHUNK)
-    ]
+    needed = dataset.images * 3 * dataset.size**2
+    if needed > available_bytes() // 2:
+        raise DataError(
+            f"{dataset.images:,} pictures of {dataset.size}×{dataset.size} pixels take "
+            f"{needed / 1e9:.1f} GB, which this machine does not have to spare.",
+            hint="Lower dataset.images or dataset.size.",
+        )
+    targets = torch.arange(dataset.images) % dataset.num_classes
+    chunk = max(1, min(256, _PIXELS_AT_ONCE // dataset.size**2))
+    images = torch.empty(dataset.images, 3, dataset.size, dataset.size, dtype=torch.uint8)
+    for start in range(0, dataset.images, chunk):
+        part = targets[start : start + chunk]
+        images[start : start + chunk] = _draw(part, chunk, dataset.size, dataset.seed, start)
     pictures = ArrayPictures(
         targets=targets,
         classes=tuple(list(FIGURES)[: dataset.num_classes]),
         names=tuple(f"shapes/{index:06}" for index in range(dataset.images)),
-        images=torch.cat(chunks),
+        images=images,
     )
     return Found(pictures, draws_test=True)
 
 
-def _draw(targets: Tensor, size: int, seed: int, start: int) -> Tensor:
+def _draw(targets: Tensor, chunk: int, size: int, seed: int, start: int) -> Tensor:
     count = len(targets)
     draws = generator(seed, 0, start, "shapes")
 
     def uniform(low: float, high: float, *shape: int) -> Tensor:
-        return torch.rand(_CHUNK, *shape, generator=draws)[:count] * (high - low) + low
+        return torch.rand(chunk, *shape, generator=draws)[:count] * (high - low) + low
 
     radius = uniform(0.22, 0.38) * size
     angle = uniform(0, 2 * math.pi)
@@ -78,7 +90,7 @@ def _draw(targets: Tensor, size: int, seed: int, start: int) -> Tensor:
     ground = torch.where(in_blot, blot_color[:, :, None, None], ground)
     picture = cover * figure_color[:, :, None, None] + (1 - cover) * ground
     # A whole chunk is drawn always, so that the last pictures don't depend on how many there are.
-    noise = torch.randn(_CHUNK, 3, size, size, generator=draws)
+    noise = torch.randn(chunk, 3, size, size, generator=draws)
     return ((picture + 0.04 * noise[:count]).clamp(0, 1) * 255).round().byte()
 
 
