@@ -105,6 +105,37 @@ def test_another_network_shares_a_split_by_its_file(
     assert splits(tmp_path / "2") != splits(run)
 
 
+def test_a_split_file_where_nothing_is_drawn_does_not_apply(
+    zoo: Zoo, run: Path, tmp_path: Path
+) -> None:
+    for split in ("train", "val", "test"):
+        write_folder(tmp_path / "pics" / split, count=12)
+    for command in (("train", "lenet5"), ("data", "check")):
+        ended = zoo(*command, "--data", tmp_path / "pics", "--split-file", run / "split.csv")
+        assert ended.code == 2, command
+        assert "--split-file does not apply" in ended.stderr
+
+
+def test_a_model_file_outside_its_run_says_that_the_split_is_drawn_again(
+    zoo: Zoo, run: Path, pics: Path, tmp_path: Path
+) -> None:
+    shutil.copy(run / "best.safetensors", tmp_path / "m.safetensors")
+    found = zoo("evaluate", tmp_path / "m.safetensors", "--data", pics, "--json").json
+    assert "lies in no run" in " ".join(found["notes"])
+
+
+def test_a_class_without_training_pictures_is_an_error(
+    zoo: Zoo, run: Path, pics: Path, tmp_path: Path
+) -> None:
+    lines = (run / "split.csv").read_text().splitlines()
+    moved = [line.replace(",train", ",test") if "circle" in line else line for line in lines]
+    (tmp_path / "split.csv").write_text("\n".join(moved) + "\n")
+    ended = zoo("train", "lenet5", "--data", pics, "--split-file", tmp_path / "split.csv",
+                "--set", "dataset.test=0.2", "-o", tmp_path / "r")  # fmt: skip
+    assert ended.code == 4
+    assert "No picture of circle is left in train" in ended.stderr
+
+
 def test_a_split_file_of_other_pictures_is_an_error(zoo: Zoo, run: Path, tmp_path: Path) -> None:
     ended = zoo("train", "lenet5", "--split-file", run / "split.csv", "-o", tmp_path / "r")
     assert ended.code == 4

@@ -279,3 +279,25 @@ def test_anything_is_valid_or_a_recipe_error(document: dict[str, Any], tmp_path:
     with contextlib.suppress(RecipeError):
         loaded = load_recipe(str(path))
         assert recipe.from_json(loaded.content(), "file").content() == loaded.content()
+
+
+def test_the_lectures_augmentation_is_the_lectures() -> None:
+    settings = load_recipe("fashion-mnist-lecture").augment.model_dump(exclude_defaults=True)
+    assert settings == {
+        "rotation_range": 40,
+        "width_shift_range": 0.2,
+        "height_shift_range": 0.2,
+        "shear_range": 0.2,
+        "zoom_range": (0.8, 1.2),
+    }
+    assert load_recipe("fashion-mnist-lecture").augment.fill_mode == "nearest"
+
+
+def test_nested_keys_can_be_set() -> None:
+    loaded = load_recipe("cifar10", ["augment.color_jitter.hue=0.1", "augment.mixup=0.2"])
+    assert loaded.augment.color_jitter is not None
+    assert loaded.augment.color_jitter.hue == 0.1
+    with pytest.raises(RecipeError, match="Did you mean hue"):
+        load_recipe("cifar10", ["augment.color_jitter.hues=0.1"])
+    with pytest.raises(RecipeError, match=r"SECTION\.KEY"):
+        load_recipe("cifar10", ["train.lr.x=1"])

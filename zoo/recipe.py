@@ -148,12 +148,12 @@ def _validate(document: yaml_nodes.Document, overrides: Sequence[str], file: str
                 f"{'.'.join(path)} is given twice: {sources[path]}, --set {assignment}."
             )
         sources[path] = f"--set {assignment}"
-        section: Any = document.data
+        inner: Any = document.data
         for part in path[:-1]:
-            section = section.setdefault(part, {}) if isinstance(section, dict) else None
-        if not isinstance(section, dict) or len(path) < 2:
+            inner = inner.setdefault(part, {}) if isinstance(inner, dict) else None
+        if not isinstance(inner, dict) or len(path) < 2:
             raise RecipeError(f"--set {assignment}: a recipe's key is SECTION.KEY.")
-        section[path[-1]] = value
+        inner[path[-1]] = value
     try:
         return Recipe.model_validate(document.data)
     except ValidationError as error:

@@ -2,6 +2,7 @@
 
 import hashlib
 import warnings
+from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -27,10 +28,12 @@ class Loaded:
     description: Description | None
     """What the file says of itself, if it is a model file."""
     left_out: tuple[str, ...] = ()
-    """Tensors of another shape, in place of which the network keeps its own."""
+    """Tensors in place of which the network keeps its own."""
 
 
-def load_weights(network: nn.Module, path: Path, *, fresh: str | None = None) -> Loaded:
+def load_weights(
+    network: nn.Module, path: Path, *, fresh: Collection[str] = (), fresh_anyway: bool = False
+) -> Loaded:
     """Loads a file's tensors into a network, whatever the file is called.
 
     Half-precision and double tensors are converted to the network's own type.
@@ -38,7 +41,8 @@ def load_weights(network: nn.Module, path: Path, *, fresh: str | None = None) ->
     Args:
         network: whose tensors are replaced.
         path: a model file, a run, plain safetensors, or a pickled state dict.
-        fresh: the path of a module that keeps its own tensors where the file's have other shapes.
+        fresh: tensors that stay the network's own where the file's have other shapes.
+        fresh_anyway: they stay so whatever the shapes.
 
     Raises:
         UsageError: there is no such file.
@@ -77,10 +81,8 @@ def load_weights(network: nn.Module, path: Path, *, fresh: str | None = None) ->
     left_out = tuple(
         name
         for name, tensor in wanted.items()
-        if fresh is not None
-        and name.startswith(f"{fresh}.")
-        and name in converted
-        and converted[name].shape != tensor.shape
+        if name in fresh
+        and (fresh_anyway or (name in converted and converted[name].shape != tensor.shape))
     )
     converted.update({name: wanted[name] for name in left_out})
     modelfile.assign(network, converted, str(path))

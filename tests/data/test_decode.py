@@ -49,6 +49,20 @@ def test_sixteen_bits_become_eight() -> None:
     deep = np.array([[0, 257, 32_896, 65_535]], dtype=np.uint16)
     found = decode(encoded(Image.fromarray(deep), "PNG"))
     assert found.tolist() == [[[0, 1, 128, 255]]]
+    dark = np.full((2, 2), 200, dtype=np.uint16)  # dark stays dark, whatever the brightest is
+    assert decode(encoded(Image.fromarray(dark), "PNG")).unique().tolist() == [1]
+    shares = np.array([[0, 0.5, 1]], dtype=np.float32)
+    assert decode(encoded(Image.fromarray(shares), "TIFF")).tolist() == [[[0, 128, 255]]]
+
+
+def test_no_memory_is_no_fault_of_the_picture(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object, **__: object) -> None:
+        raise MemoryError
+
+    content = encoded(gradient(), "PNG")
+    monkeypatch.setattr("PIL.Image.open", refuse)
+    with pytest.raises(MemoryError):
+        decode(content)
 
 
 def test_cmyk_and_palettes_become_rgb() -> None:

@@ -2,8 +2,10 @@
 
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
+from PIL import Image
 
 from zoo.data.fit import fit, normalize
 from zoo.schema import Preprocessing
@@ -41,6 +43,33 @@ def test_crop_keeps_the_middle() -> None:
     picture[..., 2:6] = 9
     fitted = fit(picture, preprocessing(fit="crop", size=(4, 4), content=(4, 4)))
     assert (fitted == 9).all()
+
+
+@pytest.mark.parametrize(
+    ("interpolation", "resampling"), [("bilinear", 2), ("bicubic", 3), ("nearest", 0)]
+)
+# Other sides than these let nearest fall between two pixels, where either may be taken.
+@pytest.mark.parametrize(("height", "width"), [(10, 7), (40, 50), (25, 61), (257, 199)])
+def test_resizing_is_pillows(interpolation: str, resampling: int, height: int, width: int) -> None:
+    torch.manual_seed(0)
+    picture = torch.randint(0, 256, (1, 3, height, width), dtype=torch.uint8)
+    wanted = preprocessing(
+        channels=3, size=(24, 18), content=(24, 18), mean=(0, 0, 0), std=(1, 1, 1), fit="resize",
+        interpolation=interpolation,
+    )  # fmt: skip
+    pillow = Image.fromarray(picture[0].permute(1, 2, 0).numpy()).resize((18, 24), resampling)
+    expected = torch.from_numpy(np.array(pillow)).permute(2, 0, 1)
+    difference = (fit(picture, wanted)[0].int() - expected.int()).abs()
+    assert difference.max() <= 1
+    assert (difference > 0).float().mean() < 0.01
+
+
+def test_a_line_of_many_pixels_is_cut_before_it_grows() -> None:
+    line = torch.zeros(1, 3, 1, 65_000, dtype=torch.uint8)
+    crop = preprocessing(
+        channels=3, size=(224, 224), content=(224, 224), mean=(0, 0, 0), std=(1, 1, 1), fit="crop"
+    )
+    assert fit(line, crop).shape == (1, 3, 224, 224)  # resized whole it would take 10 GB
 
 
 def test_shrinking_is_antialiased() -> None:

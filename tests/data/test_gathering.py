@@ -1,5 +1,7 @@
 """Decoding once: the cache, what is bad, and sets that do not fit into memory."""
 
+import json
+import os
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -65,7 +67,9 @@ def test_the_next_run_decodes_nothing(root: Path, monkeypatch: pytest.MonkeyPatc
     assert first.digests() == second.digests()
 
 
-@pytest.mark.parametrize("change", ["picture", "more", "size", "channels", "damaged", "short"])
+@pytest.mark.parametrize(
+    "change", ["picture", "more", "size", "channels", "damaged", "odd", "holes", "short"]
+)
 def test_the_cache_is_of_these_files_and_this_fitting(root: Path, change: str) -> None:
     before = gather(pictures(root), PREPROCESSING, Settings())
     preprocessing = PREPROCESSING
@@ -80,6 +84,12 @@ def test_the_cache_is_of_these_files_and_this_fitting(root: Path, change: str) -
     elif change == "damaged":
         (kept,) = (cache_directory() / "pictures").glob("*.json")
         kept.write_text('{"digests": 3')
+    elif change == "odd":
+        (kept,) = (cache_directory() / "pictures").glob("*.json")
+        kept.write_text('{"digests": 3, "bad": {}}')
+    elif change == "holes":
+        (kept,) = (cache_directory() / "pictures").glob("*.json")
+        kept.write_text(json.dumps({"digests": [""] * 24, "bad": {}}))
     elif change == "short":
         (kept,) = (cache_directory() / "pictures").glob("*.u8")
         kept.unlink()  # cut in place it would be missing under the mapping of `before`
@@ -106,6 +116,16 @@ def test_no_room_for_the_cache_is_no_error(
     assert torch.equal(all_images(gather(pictures(root), PREPROCESSING, Settings())), expected)
     lazily = Settings(in_memory=False, workers=0)
     assert torch.equal(all_images(gather(pictures(root), PREPROCESSING, lazily)), expected)
+
+
+def test_a_link_to_nothing_is_a_bad_picture(root: Path) -> None:
+    (root / "circle" / "gone.jpg").symlink_to(root / "nowhere.jpg")
+    os.mkfifo(root / "circle" / "pipe.jpg")  # reading it would never end
+    gathered = gather(pictures(root), PREPROCESSING, Settings())
+    assert len(gathered.fitted) == 24
+    (bad,) = gathered.bad
+    assert bad.path.endswith("gone.jpg")
+    assert "No such file" in bad.reason
 
 
 def spoil(root: Path) -> list[Path]:
@@ -158,10 +178,15 @@ def test_what_does_not_fit_into_memory_is_decoded_by_workers(
 
 def test_a_picture_that_goes_away_later_is_a_data_error(root: Path) -> None:
     gathered = gather(pictures(root), PREPROCESSING, Settings(in_memory=False, workers=1))
-    (root / "circle" / "000.jpg").write_bytes(b"")
-    with pytest.raises(DataError, match=r"can't be read any more: the file is empty\.") as caught:
-        all_images(gathered)
-    assert "Traceback" not in caught.value.message
+    for reason in ("the file is empty", "No such file or directory"):
+        path = root / "circle" / "000.jpg"
+        if reason.startswith("No"):
+            path.unlink()
+        else:
+            path.write_bytes(b"")
+        with pytest.raises(DataError, match=f"can't be read any more: .*{reason}") as caught:
+            all_images(gathered)
+        assert "Traceback" not in caught.value.message
 
 
 def test_arrays_are_fitted_once_or_on_the_way(monkeypatch: pytest.MonkeyPatch) -> None:

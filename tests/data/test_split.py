@@ -72,11 +72,29 @@ def test_the_order_of_the_pictures_does_not_matter(digits: Hashed) -> None:
 
 def test_duplicates_share_a_split(digits: Hashed) -> None:
     twice = digits.at([*range(len(digits)), *range(len(digits))])
-    assigned = drawn(twice).assigned
-    assert assigned[: len(digits)] == assigned[len(digits) :]
+    split = drawn(twice)
+    assert split.assigned[: len(digits)] == split.assigned[len(digits) :]
+    assert (shares(twice, split, "test") - 0.2).abs().max() < 0.01
+    assert (shares(twice, split, "validation") - 0.08).abs().max() < 0.01
     others = [(target + 1) % 10 for target in digits.targets]
     assigned = drawn(Hashed(twice.hashes, digits.targets + others)).assigned
     assert assigned[: len(digits)] == assigned[len(digits) :]
+
+
+def test_copies_of_a_few_pictures_do_not_all_leave_train() -> None:
+    hashes = [f"rare{index % 10}" for index in range(100)] + [f"many{i}" for i in range(100)]
+    split = draw(hashes, [0] * 100 + [1] * 100, validation=0.1, test=0.1, seed=0)
+    rare = split.assigned[:100]
+    assert [rare.count(name) for name in ("train", "validation", "test")] == [80, 10, 10]
+
+
+def test_a_small_class_gives_one_picture_and_keeps_one() -> None:
+    for count, expected in ((4, (2, 1, 1)), (3, (1, 1, 1)), (2, (1, 0, 1)), (1, (1, 0, 0))):
+        hashes = [f"{index}" for index in range(count)] + ["a", "b"]
+        split = draw(hashes, [0] * count + [1, 1], validation=0.1, test=0.1, seed=0)
+        small = split.assigned[:count]
+        names = ("train", "validation", "test")
+        assert tuple(small.count(name) for name in names) == expected
 
 
 def test_pictures_added_later_move_no_old_one(digits: Hashed) -> None:
@@ -96,7 +114,8 @@ def test_no_share_is_an_empty_split(digits: Hashed) -> None:
 
 
 def test_too_few_training_pictures_are_an_error(digits: Hashed) -> None:
-    for few in (digits.at([0, 1]), digits.at([0])):
+    alike = next(i for i in range(1, 100) if digits.targets[i] == digits.targets[0])
+    for few in (digits.at([0, alike]), digits.at([0])):
         with pytest.raises(DataError, match="Fewer than two training pictures"):
             drawn(few, test=0.9, validation=0)
     assert drawn(digits.at([0, 1]), test=0, validation=0).assigned == ("train", "train")
@@ -124,6 +143,8 @@ def test_the_csv_can_be_read_again(digits: Hashed, tmp_path: Path) -> None:
         ("path,hash,split\na,1\n", ":2: expected a path"),
         ("path,hash,split\na,1,train\nb,1,test\n", ":3: b is in test, its duplicate in train"),
         (b"\xff\xfe", "not UTF-8"),
+        ('path,hash,split\n"a', "no split file"),
+        ("path,hash,split\n" + "a" * 200_000 + ",1,train\n", "no split file"),
     ],
 )
 def test_split_files_that_are_none(text: str | bytes, reason: str, tmp_path: Path) -> None:

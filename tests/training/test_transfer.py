@@ -98,6 +98,42 @@ def test_weights_get_a_new_head_and_keep_their_preprocessing(
     assert json.loads((tmp_path / "run" / "run.json").read_text())["weights"] == str(trained)
 
 
+@pytest.mark.parametrize("card", catalog.CARDS, ids=lambda card: card.name)
+def test_every_architecture_takes_weights_of_other_classes(
+    card: catalog.Architecture, pics: Path, tmp_path: Path
+) -> None:
+    described = describe(card).model_copy(update={"classes": tuple("0123456789")})
+    modelfile.save(tmp_path / "ten", modelfile.build(described, seed=5), described)
+    session = prepare(
+        Request(
+            model=card.name, weights=tmp_path / "ten", data=pics, overrides=("train.epochs=1",),
+            output=tmp_path / "run",
+        )
+    )  # fmt: skip
+    assert "starts fresh" in " ".join(session.notes)
+    donor, ours = modelfile.load(tmp_path / "ten").state_dict(), session.network.state_dict()
+    kept = [name for name in ours if torch.equal(ours[name], donor[name])]
+    assert kept[0] == next(iter(ours))
+    assert len(kept) < len(ours)
+
+
+def test_as_many_other_classes_get_a_new_head_too(trained: Path, tmp_path: Path) -> None:
+    root = write_folder(tmp_path / "pics", count=40, classes=10)
+    session = prepare(Request(model="lenet5", weights=trained, data=root, output=tmp_path / "r"))
+    donor, ours = modelfile.load(trained).state_dict(), session.network.state_dict()
+    fresh = {name for name in ours if not torch.equal(ours[name], donor[name])}
+    assert fresh == {"out.weight", "out.bias"}
+
+
+def test_the_same_classes_keep_the_head(trained: Path, tmp_path: Path) -> None:
+    session = prepare(
+        Request(model="lenet5", weights=trained, recipe="digits", output=tmp_path / "r")
+    )
+    donor, ours = modelfile.load(trained).state_dict(), session.network.state_dict()
+    assert all(torch.equal(ours[name], donor[name]) for name in ours)
+    assert "fresh" not in " ".join(session.notes)
+
+
 def test_a_recipe_that_speaks_of_mean_and_std_says_that_it_replaces_the_weights_own(
     trained: Path, pics: Path, tmp_path: Path
 ) -> None:

@@ -11,14 +11,14 @@ from zoo.cli.options import (
     DataDirectory,
     Force,
     Offline,
-    OnBad,
     Overrides,
     RecipeArg,
     WeightsForRecipe,
     chosen_recipe,
 )
 from zoo.cli.output import Result
-from zoo.cli.watch import on_bad_setting, watched
+from zoo.cli.watch import watched
+from zoo.errors import DataError
 
 
 @command(
@@ -43,21 +43,20 @@ def preview(
         int, typer.Option(min=0, max=50, metavar="N", help="Augmented versions of each picture.")
     ] = 8,
     seed: Annotated[int, typer.Option(min=0, metavar="N", help="Draws pictures and changes.")] = 0,
-    on_bad: OnBad = None,
     offline: Offline = False,
     force: Force = False,
 ) -> Result:
     """Draw a contact sheet: a picture of each class beside augmented versions of it."""
     from zoo import modelfile
-    from zoo.data import Access, open_data
     from zoo.data import preview as previewing
+    from zoo.data import sources
     from zoo.data.augment import check_applies
     from zoo.description import decide_preprocessing
     from zoo.files import check_output_file
     from zoo.recipe import load_recipe
 
     name = chosen_recipe(recipe, directory, has_weights=weights is not None)
-    loaded = load_recipe(name, [*(settings or ()), *on_bad_setting(on_bad)])
+    loaded = load_recipe(name, settings or ())
     check_output_file(output, force=force)
     source = modelfile.resolve(model)
     if source.path is None:
@@ -65,16 +64,17 @@ def preview(
     fitting = decide_preprocessing(source.card, source.description.arguments, loaded.preprocess)
     check_applies(loaded.augment, fitting.channels)
     with watched(offline=offline) as watch:
-        access = Access(directory, watch.downloads, watch.decoded)
-        opened = open_data(loaded.dataset, fitting, access)
-    for note in opened.notes:
+        found = sources.read(loaded.dataset, directory, watch.downloads)
+    for note in found.notes:
         OUTPUT.note(note)
-    train = opened.parts["train"]
-    sheet = previewing.contact_sheet(train, loaded.augment, versions=versions, seed=seed)
+    chosen = previewing.one_of_each_class(found.train, seed)
+    shown, classes = len(chosen), len(chosen.classes)
+    if not shown:
+        raise DataError("No picture can be read.", hint=f"zoo data check {name}")
+    if shown < classes:
+        OUTPUT.note(f"the sheet shows {shown} of {classes} classes")
+    sheet = previewing.contact_sheet(chosen, fitting, loaded.augment, versions=versions, seed=seed)
     previewing.write_png(sheet, output)
-    shown = min(len(train.classes), previewing.MAX_CLASSES)
-    if shown < len(train.classes):
-        OUTPUT.note(f"the sheet shows the first {shown} of {len(train.classes)} classes")
     document = {
         "recipe": Path(name).stem,
         "output": str(output),

@@ -138,8 +138,7 @@ def _look(pictures: Pictures, index: int) -> _Seen:
     try:
         picture, digest = pictures.read(index)
     except (BadPictureError, DiskError) as error:
-        problem = Problem("unreadable", path_of(pictures, index), error.message)
-        return _Seen(problem=problem)
+        return _Seen(problem=Problem("unreadable", path_of(pictures, index), error.message))
     values = picture.flatten(1).double() / 255
     sums = (values.sum(dim=1), values.square().sum(dim=1))
     shape = tuple(picture.shape)

@@ -16,7 +16,7 @@ def fit(images: Tensor, preprocessing: Preprocessing) -> Tensor:
     """Pictures of one size as the network's input size and channels, still uint8.
 
     They are resized in two passes, along the rows and then the columns, each rounded to uint8, as
-    Pillow does it and to its very values.
+    Pillow does it and to its values.
 
     Args:
         images: (N, 1 or 3, h, w), uint8.

@@ -8,10 +8,13 @@ from PIL import Image, ImageDraw, ImageFont
 from torch import Tensor
 
 from zoo.data.augment import augment, mix
-from zoo.data.fitted import Fitted
+from zoo.data.decode import BadPictureError
+from zoo.data.fit import fit
+from zoo.data.pictures import Pictures
 from zoo.data.randomness import generator
+from zoo.errors import DiskError
 from zoo.files import atomic_path
-from zoo.schema import Augment
+from zoo.schema import Augment, Preprocessing
 
 MAX_CLASSES = 40
 _CELL_PX = 72  # smaller pictures are enlarged to at least this
@@ -20,28 +23,50 @@ _LABEL_PX = 150
 _FONT_PX = 14
 
 
-def contact_sheet(pictures: Fitted, settings: Augment, *, versions: int, seed: int) -> Image.Image:
-    """A row for each class: its name, one picture as it is, and augmented versions of it.
+def one_of_each_class(pictures: Pictures, seed: int) -> Pictures:
+    """A picture of each class, the first forty, drawn from a seed; only these are decoded.
+
+    Pictures that can't be read are passed over.
+    """
+    order = torch.randperm(len(pictures), generator=generator(seed, 0, 0, "preview"))
+    found: dict[int, int] = {}
+    for index in order.tolist():
+        label = int(pictures.targets[index])
+        if label < MAX_CLASSES and label not in found and _is_readable(pictures, index):
+            found[label] = index
+    return pictures.at([found[label] for label in sorted(found)])
+
+
+def contact_sheet(
+    pictures: Pictures,
+    preprocessing: Preprocessing,
+    settings: Augment,
+    *,
+    versions: int,
+    seed: int,
+) -> Image.Image:
+    """A row for each picture: its class's name, itself, and augmented versions of it.
 
     Args:
-        pictures: training pictures, fitted.
+        pictures: one of each class.
+        preprocessing: of the network that is to see them.
         settings: the recipe's `augment`; mixup and CutMix blend in the row above.
         versions: augmented ones a row.
-        seed: draws pictures and changes.
+        seed: draws the changes.
     """
-    chosen = _one_of_each_class(pictures, seed)
-    originals = next(iter(pictures.batches([torch.tensor(chosen)])))  # (K, C, H, W)
-    columns = [originals.float()]
+    originals = torch.cat(
+        [fit(pictures.picture(index)[None], preprocessing) for index in range(len(pictures))]
+    ).float()  # (K, C, H, W)
+    columns = [originals]
     for version in range(versions):
         draws = generator(seed, 1, version, "preview")
-        images = augment(originals.float(), settings, draws)
+        images = augment(originals, settings, draws)
         if settings.mixup or settings.cutmix:
-            targets, draws = pictures.targets[chosen], generator(seed, 1, version, "mix")
-            images, _ = mix(images, targets, settings, draws, len(pictures.classes))
+            draws = generator(seed, 1, version, "mix")
+            images, _ = mix(images, pictures.targets, settings, draws, len(pictures.classes))
         columns.append(images)
     cells = [_enlarged(column.round().clamp(0, 255).byte()) for column in columns]
-    names = [pictures.classes[int(pictures.targets[index])] for index in chosen]
-    return _sheet(cells, names)
+    return _sheet(cells, [pictures.classes[label] for label in pictures.targets.tolist()])
 
 
 def write_png(sheet: Image.Image, path: Path) -> None:
@@ -54,12 +79,12 @@ def write_png(sheet: Image.Image, path: Path) -> None:
         sheet.save(temporary, "PNG")
 
 
-def _one_of_each_class(pictures: Fitted, seed: int) -> list[int]:
-    order = torch.randperm(len(pictures), generator=generator(seed, 0, 0, "preview"))
-    found: dict[int, int] = {}
-    for index in order.tolist():
-        found.setdefault(int(pictures.targets[index]), index)
-    return [found[label] for label in sorted(found)[:MAX_CLASSES]]
+def _is_readable(pictures: Pictures, index: int) -> bool:
+    try:
+        pictures.picture(index)
+    except (BadPictureError, DiskError):
+        return False
+    return True
 
 
 def _enlarged(images: Tensor) -> Tensor:

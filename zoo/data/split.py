@@ -107,7 +107,8 @@ def draw(
             if placed.get(digest) in wanted:
                 wanted[placed[digest]] -= size
         for digest in sorted(groups.keys() - placed.keys(), key=lambda one: _rank(seed, one)):
-            fitting = (name for name, room in wanted.items() if room >= groups[digest])
+            # Copies of one picture go where they fill the room that is left better than not.
+            fitting = (name for name, room in wanted.items() if 2 * room >= groups[digest])
             placed[digest] = next(fitting, "train")
             if placed[digest] in wanted:
                 wanted[placed[digest]] -= groups[digest]

@@ -82,9 +82,11 @@ def prepare(request: Request) -> Session:
     if request.threads is not None:
         torch.set_num_threads(request.threads)
     description, notes = _described(source, recipe)
+    donor = None
     if request.weights is not None:
+        donor = donor_of(request.weights)
         chosen, replaced = with_donors_preprocessing(
-            description.preprocessing, recipe.preprocess, donor_of(request.weights)
+            description.preprocessing, recipe.preprocess, donor
         )
         description = description.model_copy(update={"preprocessing": chosen})
         notes += replaced
@@ -107,9 +109,11 @@ def prepare(request: Request) -> Session:
         notes += _replaced(source, description)
     edits = request.layer_settings
     network = modelfile.instantiate(source, edits, seed=recipe.train.seed)
-    head = find_head(network, description.input_shape) if _needs_head(request, recipe) else None
+    head = find_head(network, description.input_shape) if _needs_head(recipe) else None
     if request.weights is not None:
-        origin, loaded = load_donor(network, request.weights, head)
+        origin, loaded = load_donor(
+            network, request.weights, donor, description.input_shape, opened.classes
+        )
         description = description.model_copy(update={"origin": origin})
         notes += loaded
     network = network.to(device)
@@ -140,10 +144,8 @@ def prepare(request: Request) -> Session:
     return session
 
 
-def _needs_head(request: Request, recipe: Recipe) -> bool:
-    return (
-        request.weights is not None or recipe.train.head_epochs > 0 or recipe.train.backbone_lr != 1
-    )
+def _needs_head(recipe: Recipe) -> bool:
+    return recipe.train.head_epochs > 0 or recipe.train.backbone_lr != 1
 
 
 def _described(source: Source, recipe: Recipe) -> tuple[Description, list[str]]:

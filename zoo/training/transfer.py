@@ -27,13 +27,24 @@ def find_head(network: nn.Module, input_shape: Shape) -> nn.Module:
     raise UsageError("Nothing in this network can be trained.")
 
 
-def load_donor(network: nn.Module, path: Path, head: nn.Module | None) -> tuple[str, list[str]]:
-    """Puts a file's weights into a network whose head may tell other classes apart.
+def load_donor(
+    network: nn.Module,
+    path: Path,
+    donor: Description | None,
+    input_shape: Shape,
+    classes: tuple[str, ...],
+) -> tuple[str, list[str]]:
+    """Puts a file's weights into a network that is to tell other classes apart.
+
+    The head, and what follows it, keep their fresh weights where the file's classes are others,
+    or, where it names none, where its tensors have another shape.
 
     Args:
         network: fresh.
         path: `--weights`.
-        head: keeps its fresh weights where the file's have another shape.
+        donor: what the file says of itself.
+        input_shape: of the network.
+        classes: that it will tell apart.
 
     Returns:
         Where the weights came from, and notes.
@@ -42,12 +53,27 @@ def load_donor(network: nn.Module, path: Path, head: nn.Module | None) -> tuple[
         UsageError: there is no such file.
         ModelFileError: the file is refused, or a tensor below the head does not fit.
     """
-    fresh = [name for name, module in network.named_modules() if module is head]
-    loaded = load_weights(network, path, fresh=fresh[0] if fresh else None)
+    known = () if donor is None else donor.classes
+    head = () if known == classes else _from_the_head_on(network, input_shape)
+    loaded = load_weights(network, path, fresh=head, fresh_anyway=bool(known))
     notes = []
     if loaded.left_out:
-        notes.append(f"{fresh[0]} starts fresh: the weights tell other classes apart")
+        layers = dict.fromkeys(name.rpartition(".")[0] for name in loaded.left_out)
+        notes.append(f"{' and '.join(layers)} starts fresh: the weights tell other classes apart")
     return loaded.origin, notes
+
+
+def _from_the_head_on(network: nn.Module, input_shape: Shape) -> tuple[str, ...]:
+    """Names of the tensors of the head and of the layers after it."""
+    layers = ordered(network, input_shape).layers
+    head = find_head(network, input_shape)
+    (place,) = (index for index, layer in enumerate(layers) if layer.module is head)
+    return tuple(
+        f"{layer.path}.{name}"
+        for layer in layers[place:]
+        if layer.module is not None
+        for name in layer.module.state_dict()
+    )
 
 
 def with_donors_preprocessing(

@@ -56,6 +56,20 @@ def test_rgb(tmp_path: Path) -> None:
     assert train.images.shape == (6, 3, 4, 5)
 
 
+@pytest.mark.parametrize("shape", [(0,), (0, 28, 28), (6, 0, 28)])
+def test_no_values(shape: tuple[int, ...], tmp_path: Path) -> None:
+    write_set(tmp_path)
+    write_idx(tmp_path / "train-images-idx3-ubyte", torch.zeros(shape))
+    with pytest.raises(DataError, match="no values"):
+        idx.read(IDX, tmp_path)
+
+
+def test_a_bomb_is_not_unpacked(tmp_path: Path) -> None:
+    head = struct.pack(">HBB1I", 0, 8, 1, 5)
+    with pytest.raises(DataError, match="holds more"):
+        idx.parse_idx(gzip.compress(head + bytes(50_000_000)))
+
+
 def test_what_is_wrong_is_named(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="does not hold train-images-idx3-ubyte"):
         idx.read(IDX, tmp_path)

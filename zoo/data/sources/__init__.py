@@ -1,10 +1,12 @@
 """What pictures: one file a source."""
 
+from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from zoo.data.pictures import Found
-from zoo.errors import UsageError
+from zoo.data.pictures import Found, Pictures
+from zoo.errors import DataError, UsageError
 from zoo.places import search_path
 from zoo.schema import Dataset
 from zoo.values import MADE_HERE, OF_ONES_OWN, TORCHVISION
@@ -19,12 +21,30 @@ def read(dataset: Dataset, given: Path | None, downloads: "Downloads | None") ->
     Args:
         dataset: the recipe's section.
         given: `--data`, the first place to look.
-        downloads: fetches a named set that is nowhere on this machine.
+        downloads: fetches a named set that is nowhere on this machine; None fetches nothing.
 
     Raises:
-        DataError: they are missing or bad.
+        DataError: they are missing or bad, or a class is in one split only.
         UsageError: a directory is missing, or does not apply.
     """
+    found = _read(dataset, given, downloads)
+    train = _labels(found.train)
+    for split, part in (("validation", found.validation), ("test", found.test)):
+        if part is None:
+            continue
+        labels = _labels(part)
+        problems = [f"the class {name} is missing from {split}" for name in sorted(train - labels)]
+        problems += [f"the class {name} is in {split} but not in train" for name in labels - train]
+        if problems:
+            raise DataError(f"{dataset.source}: {'; '.join(sorted(problems))}.")
+    return found
+
+
+def _labels(pictures: Pictures) -> set[str]:
+    return {pictures.classes[label] for label in set(pictures.targets.tolist())}
+
+
+def _read(dataset: Dataset, given: Path | None, downloads: "Downloads | None") -> Found:
     from zoo.data.sources import digits, folder, idx, shapes, table
 
     if dataset.source in MADE_HERE:
@@ -50,4 +70,13 @@ def read(dataset: Dataset, given: Path | None, downloads: "Downloads | None") ->
     if downloads is None:
         downloads = Downloads(True, lambda _line: None, lambda _done, _total: None)
     name = dataset.source.removeprefix(TORCHVISION)
-    return named.read_named(dataset, search_path(name, given, dataset.root), downloads)
+    if given is not None:
+        # First there alone, so that it is said when the pictures come from elsewhere.
+        offline = replace(downloads, offline=True, announce=lambda _line: None)
+        with suppress(DataError):
+            return named.read_named(dataset, [given / name, given], offline)
+    found = named.read_named(dataset, search_path(name, given, dataset.root), downloads)
+    if given is None:
+        return found
+    note = f"{given} does not hold {dataset.source}: the pictures come from another place"
+    return replace(found, notes=(*found.notes, note))

@@ -45,7 +45,11 @@ def read(name: str, places: Sequence[Path], downloads: Downloads) -> Found:
     """
     described = SETS[name]
     layouts = (".", f"{described.folder}/raw", "raw")
-    files = find_files(places, layouts, FILES)
+    # The sets share their files' names: a directory that is called as another set is that set.
+    others = {
+        word for other, kind in SETS.items() if other != name for word in (other, kind.folder)
+    }
+    files = find_files([place for place in places if place.name not in others], layouts, FILES)
     if files is None:
         package = f"On Debian: apt install {described.debian}. " if described.debian else ""
         looked_for = (f"{FILES['train'][0]} and its three companions, plain or .gz",)
