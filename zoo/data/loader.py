@@ -1,4 +1,4 @@
-"""Batches from pictures in memory: an index, a cast, augmentation and a normalization."""
+"""Batches: fitted pictures in the order of the epoch, augmented and normalized on the device."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
