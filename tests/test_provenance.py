@@ -10,6 +10,7 @@ import pytest
 from tests.conftest import Ended
 from tests.pictures import write_folder
 from zoo import modelfile
+from zoo.description import read_description
 from zoo.errors import DataError, UsageError
 from zoo.provenance import task_of
 
@@ -48,9 +49,9 @@ def test_the_recipe_that_is_meant(
     model: str, given: bool, weights: bool, name: str, run: Path, trained: Path, pics: Path
 ) -> None:
     source = modelfile.resolve({"RUN": str(run), "DIGITS": str(trained)}.get(model, model))
-    task = task_of(source, data=pics if given else None, has_weights=weights)
+    task = task_of(source, data=pics if given else None, weights=trained if weights else None)
     assert task.name == name
-    asked = task_of(source, recipe_name="shapes", data=None, has_weights=weights)
+    asked = task_of(source, recipe_name="shapes", data=None)
     assert asked.name == "shapes"
 
 
@@ -90,6 +91,20 @@ def test_pictures_added_later_move_no_old_one(
     assert list(after.values()).count("test") == 24
     evaluated = zoo("evaluate", run, "--data", more, "--json", "--quiet").json
     assert evaluated["images"] == 24
+    assert "60 pictures are new since the split was drawn" in " ".join(evaluated["notes"])
+    # What was measured when the model learned stays, though the mean of the pictures moved.
+    before, after = (read_description(path / "best.safetensors") for path in (run, again))
+    assert before.preprocessing == after.preprocessing
+
+
+def test_weights_of_a_run_never_learn_its_test_pictures(
+    zoo: Zoo, run: Path, pics: Path, tmp_path: Path
+) -> None:
+    ended = zoo("train", "lenet5", "--weights", run, "--data", pics, "--max-steps", 1,
+                "-o", tmp_path / "w", "--json")  # fmt: skip
+    assert ended.code == 0, ended.stdout
+    assert splits(tmp_path / "w") == splits(run)
+    assert ended.json["test"]["images"] == 12
 
 
 def test_another_network_shares_a_split_by_its_file(
@@ -142,7 +157,7 @@ def test_a_split_file_of_other_pictures_is_an_error(zoo: Zoo, run: Path, tmp_pat
     assert "None of the pictures is in the split file" in ended.stderr
     assert not (tmp_path / "r").exists()
     ended = zoo("train", "lenet5", "--split-file", tmp_path / "none.csv")
-    assert ended.code == 2
+    assert ended.code == 4
 
 
 def test_without_test_pictures_validation_is_evaluated_and_said(
@@ -165,8 +180,9 @@ def test_a_split_is_recorded_only_where_zoo_drew_it(zoo: Zoo, tmp_path: Path) ->
     assert ended.json["test"]["images"] == 12
     assert not (tmp_path / "run" / "split.csv").exists()
     surplus = zoo("train", "lenet5", "--data", tmp_path / "pics", "--set", "dataset.test=0.1")
-    assert surplus.code == 2
+    assert surplus.code == 3
     assert "a test split of its own" in surplus.stderr
+    assert "--set dataset.test=null" in surplus.stderr
 
 
 def test_classes_that_differ_name_the_way_out(run: Path, trained: Path, pics: Path) -> None:

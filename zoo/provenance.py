@@ -37,7 +37,7 @@ def task_of(
     overrides: tuple[str, ...] = (),
     data: Path | None = None,
     split_file: Path | None = None,
-    has_weights: bool = False,
+    weights: Path | None = None,
 ) -> Task:
     """What a command is to work on.
 
@@ -51,14 +51,17 @@ def task_of(
         overrides: `SECTION.KEY=VALUE`.
         data: `--data`.
         split_file: `--split-file`.
-        has_weights: whether training starts from `--weights`.
+        weights: `--weights`; where they come from a run, its test pictures stay apart.
 
     Raises:
         RecipeError: the recipe is invalid.
         ModelFileError: the model file's recipe is none of this version's.
         UsageError, DataError: the split file is missing or wrong.
     """
-    name, chosen = _recipe(source, recipe_name, overrides, data, has_weights)
+    name, chosen = _recipe(source, recipe_name, overrides, data, weights is not None)
+    if weights is not None and split_file is None:
+        recorded = _split_of_weights(weights, chosen)
+        return Task(name, chosen, data, recorded, must_match=False)
     training = source.description.training
     before = None if training is None else trained_recipe(source, training)
     run = _run_of(source)
@@ -147,6 +150,18 @@ def _recipe(
     default = source.card.recipe if data is None else folder_recipe(has_weights=has_weights)
     name = recipe_name or default
     return Path(name).stem, recipe.load_recipe(name, overrides)
+
+
+def _split_of_weights(weights: Path, chosen: Recipe) -> dict[str, str] | None:
+    """The split of the run that the weights come from, if it is of the same source."""
+    run = weights if weights.is_dir() else weights.parent
+    try:
+        document = json.loads((run / "run.json").read_text(encoding="utf-8"))
+        same = document["resolved_recipe"]["dataset"]["source"] == chosen.dataset.source
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+    kept = run / "split.csv"
+    return read_csv(kept) if same and kept.is_file() else None
 
 
 def _drawing(chosen: Recipe) -> dict[str, Any]:

@@ -36,6 +36,11 @@ def locate(name: str) -> Path:
     with suppress(OSError):  # such as a name too long
         if path.is_file():
             return path
+    if name in SOURCES:
+        raise RecipeError(
+            f"{name} is a source, not a recipe.",
+            hint=f"Any recipe can read it, such as: --recipe folder --set dataset.source={name}",
+        )
     raise RecipeError(
         f"No recipe is called {name!r} and no such file exists. "
         f"{did_you_mean(name, shipped.names())}".rstrip(),

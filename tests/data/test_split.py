@@ -12,7 +12,7 @@ import torch
 from zoo.data import naive_top1
 from zoo.data.sources import digits as source
 from zoo.data.split import Split, draw, read_csv, restrict
-from zoo.errors import DataError, UsageError
+from zoo.errors import DataError
 
 
 @dataclass(frozen=True)
@@ -152,7 +152,7 @@ def test_split_files_that_are_none(text: str | bytes, reason: str, tmp_path: Pat
     path.write_bytes(text if isinstance(text, bytes) else text.encode())
     with pytest.raises(DataError, match=reason):
         read_csv(path)
-    with pytest.raises(UsageError, match="no split file"):
+    with pytest.raises(DataError, match="no split file"):
         read_csv(tmp_path / "missing.csv")
 
 

@@ -100,6 +100,8 @@ def _table(found: "Check") -> Table:
 
 
 def _text(found: "Check") -> str:
+    from zoo.data.pictures import on_one_line
+
     sizes = ", ".join(f"{name} {shape(size)}" for name, size in found.sizes.items())
     kinds = {1: "grayscale", 3: "RGB"}
     channels = ", ".join(f"{number:,} {kinds[key]}" for key, number in found.channels.items())
@@ -115,7 +117,7 @@ def _text(found: "Check") -> str:
         return "\n".join([*lines, "problems  none"])
     lines.append(f"problems  {len(found.problems):,}")
     lines += [
-        f"  {problem.kind}: {problem.path}: {problem.message}"
+        f"  {problem.kind}: {on_one_line(f'{problem.path}: {problem.message}')}"
         for problem in found.problems[:_SHOWN]
     ]
     if len(found.problems) > _SHOWN:

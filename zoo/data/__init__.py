@@ -1,5 +1,8 @@
 """From a recipe to batches: `sources`, `gather` (decode and fit), `split`, `augment`, `loader`."""
 
+import csv
+import io
+from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,7 +17,7 @@ from zoo.data.fitted import Fitted
 from zoo.data.gathering import Bad, Gathered, Progress, Settings, gather, refused
 from zoo.data.pictures import Found
 from zoo.data.split import SPLITS, Split, draw, restrict
-from zoo.errors import DataError, UsageError
+from zoo.errors import DataError, RecipeError, UsageError
 from zoo.schema import Dataset, Preprocess, Preprocessing
 
 if TYPE_CHECKING:
@@ -84,14 +87,15 @@ def open_data(
 
     Raises:
         DataError: pictures are missing or bad, or a split would be empty.
-        UsageError: an option does not apply to this source.
+        RecipeError, UsageError: an option does not apply to this source.
     """
     access = access or Access()
     found = sources.read(dataset, access.given, access.downloads)
     check_applies(dataset, found)
     settings = Settings(dataset.in_memory, dataset.workers, access.progress)
     train = found.train
-    if not needs_train and not any(_shares(dataset, found).values()):
+    draws = any(_shares(dataset, found).values()) or access.recorded
+    if not needs_train and not draws:
         train = train.at([])
     gathered = {
         name: gather(pictures, preprocessing, settings)
@@ -106,10 +110,11 @@ def open_data(
     if bad and dataset.on_bad == "error":
         raise refused(bad, len(bad) + sum(len(part.fitted) for part in gathered.values()))
     parts, split_csv = _split(dataset, found, gathered, access)
+    added = _added(split_csv, access)
     if len(train):
         check_classes(parts["train"].targets, found.train.classes)
     preprocessing = _measured(preprocessing, measure, parts["train"])
-    notes = list(found.notes)
+    notes = [*found.notes, *added]
     if bad:
         names = ", ".join(one.path for one in bad[:5]) + (", …" if len(bad) > 5 else "")
         notes.append(f"{len(bad):,} pictures can't be read and are left out: {names}")
@@ -127,13 +132,27 @@ def check_applies(dataset: Dataset, found: Found) -> None:
     """Refuses shares of what the source has split itself.
 
     Raises:
-        UsageError: dataset.validation or dataset.test does not apply.
+        RecipeError: dataset.validation or dataset.test does not apply.
     """
     for name, own in (("validation", found.validation), ("test", found.test)):
         if own is not None and getattr(dataset, name) is not None:
-            raise UsageError(
-                f"{dataset.source} has a {name} split of its own, so dataset.{name} does not apply."
+            raise RecipeError(
+                f"{dataset.source} has a {name} split of its own here, so dataset.{name} does not "
+                "apply.",
+                hint=f"--set dataset.{name}=null",
             )
+
+
+def _added(split_csv: str | None, access: Access) -> list[str]:
+    """A note on pictures that an earlier split did not have."""
+    if not access.recorded or split_csv is None:
+        return []
+    rows = list(csv.reader(io.StringIO(split_csv)))[1:]
+    new = Counter(split for _, digest, split in rows if digest not in access.recorded)
+    if not new:
+        return []
+    places = ", ".join(f"{new[name]:,} to {name}" for name in SPLITS if new[name])
+    return [f"{new.total():,} pictures are new since the split was drawn: {places}"]
 
 
 def check_classes(targets: Tensor, classes: tuple[str, ...]) -> None:
@@ -183,18 +202,21 @@ def split_training(
         DataError: the earlier split is of other pictures, or too few are left to train on.
     """
     shares = _shares(dataset, found)
-    if not any(shares.values()):
+    own = {"validation": found.validation is not None, "test": found.test is not None}
+    if all(own.values()):
         if access.must_match:
             raise UsageError(
-                f"Nothing of {dataset.source} is drawn, so --split-file does not apply."
+                f"{dataset.source} is split already, so --split-file does not apply.",
             )
+        return None
+    if not any(shares.values()) and not access.recorded:
         return None
     hashes = digests()
     recorded = {
         digest: split
         for digest, split in restrict(access.recorded or {}, hashes).items()
         # What the source has itself is not taken from its training pictures.
-        if split == "train" or shares[split]
+        if split == "train" or not own[split]
     }
     if access.must_match and not recorded:
         raise DataError(

@@ -19,7 +19,7 @@ from zoo.data.decode import BadPictureError
 from zoo.data.fit import fit
 from zoo.data.fitted import Fitted
 from zoo.data.memory import available_bytes
-from zoo.data.pictures import ArrayPictures, FilePictures, Pictures
+from zoo.data.pictures import ArrayPictures, FilePictures, Pictures, as_text, on_one_line
 from zoo.errors import DataError, DiskError
 from zoo.files import atomic_path, disk_errors, write_text
 from zoo.places import cache_directory
@@ -133,7 +133,7 @@ def refused(bad: Sequence[Bad], total: int) -> DataError:
         bad: all of them; the error's results have each, its message the first twenty.
         total: how many pictures there are.
     """
-    lines = [f"  {one.path}: {one.reason}" for one in bad[:_SHOWN]]
+    lines = [f"  {on_one_line(one.path)}: {one.reason}" for one in bad[:_SHOWN]]
     if len(bad) > _SHOWN:
         lines.append(f"  … and {len(bad) - _SHOWN:,} more; --json lists them all")
     return DataError(
@@ -308,5 +308,5 @@ def _workers(settings: Settings) -> int:
 def path_of(pictures: Pictures, index: int) -> str:
     """The file of one picture, or what its source calls it."""
     if isinstance(pictures, FilePictures):
-        return str(pictures.paths[index])
+        return as_text(str(pictures.paths[index]))
     return pictures.names[index]

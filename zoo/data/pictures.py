@@ -155,5 +155,10 @@ def as_text(name: str) -> str:
     return name.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
 
 
+def on_one_line(path: str) -> str:
+    """A path that may hold line breaks, for a list of one a line."""
+    return path.replace("\n", "\\n").replace("\r", "\\r")
+
+
 def _digest(content: bytes) -> str:
     return hashlib.sha256(content).hexdigest()[:_HASH_DIGITS]

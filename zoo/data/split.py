@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from zoo.errors import DataError, UsageError
+from zoo.errors import DataError
 from zoo.files import disk_errors
 
 SPLITS = ("train", "validation", "test")
@@ -41,11 +41,13 @@ def read_csv(path: Path) -> dict[str, str]:
     """For each content hash in a `split.csv` its split.
 
     Raises:
-        UsageError: there is no such file.
-        DataError: it is no split file, or puts one picture into two splits.
+        DataError: there is no such file, it is no split file, or puts one picture into two splits.
     """
     if not path.is_file():
-        raise UsageError(f"There is no split file {path}.", hint="A run keeps its own: split.csv.")
+        raise DataError(
+            f"There is no split file {path}.",
+            hint="A run whose split zoo drew keeps it as split.csv.",
+        )
     recorded: dict[str, str] = {}
     with disk_errors("read", path):
         try:

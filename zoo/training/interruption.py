@@ -24,7 +24,7 @@ def graceful_stop() -> Iterator[Callable[[], None]]:
     def check() -> None:
         if received:
             stopped = TerminationError if received[0] == signal.SIGTERM else InterruptionError
-            raise stopped("Training was stopped; the epochs done so far are kept.")
+            raise stopped("Training was stopped; epochs that were finished are kept.")
 
     if threading.current_thread() is not threading.main_thread():
         yield check

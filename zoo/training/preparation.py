@@ -16,7 +16,7 @@ from zoo.description import Description, Training, decide_preprocessing, describ
 from zoo.downloads import Downloads
 from zoo.errors import UsageError
 from zoo.modelfile import Source
-from zoo.provenance import Task, check_classes, task_of
+from zoo.provenance import Task, check_classes, task_of, trained_recipe
 from zoo.schema import Recipe
 from zoo.training.run import check_run_output, create_run
 from zoo.training.session import Session
@@ -74,7 +74,7 @@ def prepare(request: Request) -> Session:
         overrides=request.overrides,
         data=request.data,
         split_file=request.split_file,
-        has_weights=request.weights is not None,
+        weights=request.weights,
     )
     recipe = task.recipe
     check_run_output(request.output, force=request.force)
@@ -83,6 +83,11 @@ def prepare(request: Request) -> Session:
         torch.set_num_threads(request.threads)
     description, notes = _described(source, recipe)
     donor = None
+    if source.path is None and request.weights is None and _needs_head(recipe):
+        notes.append(
+            "train.head_epochs and train.backbone_lr are meant for weights that are trained "
+            "already: --weights FILE"
+        )
     if request.weights is not None:
         donor = donor_of(request.weights)
         chosen, replaced = with_donors_preprocessing(
@@ -97,7 +102,7 @@ def prepare(request: Request) -> Session:
         data.Access(
             task.given, request.downloads, request.progress, task.recorded, task.must_match
         ),
-        measure=recipe.preprocess,
+        measure=None if _keeps_measured(source, recipe) else recipe.preprocess,
     )
     description = description.model_copy(update={"preprocessing": opened.preprocessing})
     if source.path is None:
@@ -165,7 +170,20 @@ def _described(source: Source, recipe: Recipe) -> tuple[Description, list[str]]:
             f"{description.arguments.in_channels}."
         )
     chosen = decide_preprocessing(source.card, description.arguments, recipe.preprocess)
+    if _keeps_measured(source, recipe):
+        before = description.preprocessing
+        kept = {"mean": before.mean} if recipe.preprocess.measures_mean else {}
+        kept |= {"std": before.std} if recipe.preprocess.measures_std else {}
+        chosen = chosen.model_copy(update=kept)
     return description.model_copy(update={"preprocessing": chosen}), []
+
+
+def _keeps_measured(source: Source, recipe: Recipe) -> bool:
+    """Whether mean and std stay as they were measured: the same recipe goes on with a model."""
+    training = source.description.training
+    if training is None:
+        return False
+    return trained_recipe(source, training).preprocess == recipe.preprocess
 
 
 def _replaced(source: Source, description: Description) -> list[str]:

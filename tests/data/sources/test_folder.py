@@ -10,7 +10,7 @@ import pytest
 from tests.pictures import write_folder
 from zoo.data.pictures import FilePictures
 from zoo.data.sources import folder
-from zoo.errors import DataError, DiskError, UsageError
+from zoo.errors import DataError, DiskError
 from zoo.schema import Dataset
 
 FOLDER = Dataset(source="folder")
@@ -73,6 +73,7 @@ def test_names_that_are_no_text(tmp_path: Path) -> None:
 def test_links_that_go_in_circles_end(tmp_path: Path) -> None:
     root = write_folder(tmp_path / "pics")
     (root / "circle" / "again").symlink_to(root / "circle")
+    (root / "square" / "around").symlink_to("..")
     assert len(folder.read(FOLDER, root).train) == 24
 
 
@@ -117,7 +118,7 @@ def test_what_is_wrong_is_named(how: str, reason: str, tmp_path: Path) -> None:
 
 
 def test_no_directory_and_no_class(tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match="no directory"):
+    with pytest.raises(DataError, match="no directory"):
         folder.read(FOLDER, tmp_path / "missing")
     with pytest.raises(DataError, match="holds no class"):
         folder.read(FOLDER, tmp_path)

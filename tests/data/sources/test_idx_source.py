@@ -9,7 +9,7 @@ import torch
 
 from zoo.data.pictures import ArrayPictures
 from zoo.data.sources import idx
-from zoo.errors import DataError, UsageError
+from zoo.errors import DataError
 from zoo.schema import Dataset
 
 IDX = Dataset(source="idx")
@@ -73,7 +73,7 @@ def test_a_bomb_is_not_unpacked(tmp_path: Path) -> None:
 def test_what_is_wrong_is_named(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="does not hold train-images-idx3-ubyte"):
         idx.read(IDX, tmp_path)
-    with pytest.raises(UsageError, match="no directory"):
+    with pytest.raises(DataError, match="no directory"):
         idx.read(IDX, tmp_path / "nowhere")
     write_set(tmp_path)
     with pytest.raises(DataError, match="holds the label 2 of 2 classes"):

@@ -7,7 +7,7 @@ import pytest
 
 from tests.pictures import write_folder
 from zoo.data.sources import table
-from zoo.errors import DataError, UsageError
+from zoo.errors import DataError
 from zoo.schema import Dataset
 
 CSV = Dataset(source="csv")
@@ -92,7 +92,7 @@ def test_a_missing_table(root: Path) -> None:
         table.read(CSV, root)
     with pytest.raises(DataError, match=r"other\.csv"):
         table.read(Dataset(source="csv", test_file="other.csv"), write_all(root))
-    with pytest.raises(UsageError, match="no directory"):
+    with pytest.raises(DataError, match="no directory"):
         table.read(CSV, root / "nowhere")
 
 

@@ -63,7 +63,7 @@ def _read(dataset: Dataset, given: Path | None, downloads: "Downloads | None") -
         reader = {"folder": folder.read, "csv": table.read, "idx": idx.read}[dataset.source]
         return reader(dataset, root)
     if given is not None and not given.exists():
-        raise UsageError(f"--data {given}: there is no such directory.")
+        raise DataError(f"--data {given}: there is no such directory.")
     from zoo.data.sources import named
     from zoo.downloads import Downloads
 

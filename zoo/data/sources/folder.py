@@ -10,9 +10,11 @@ import torch
 
 from zoo.data.decode import SUFFIXES
 from zoo.data.pictures import FilePictures, Found, as_text
-from zoo.errors import DataError, UsageError
+from zoo.errors import DataError
 from zoo.files import disk_errors
 from zoo.schema import Dataset
+
+NAME_IT = "Name the pictures' directory with --data DIR."
 
 _SPLITS = {
     "train": "train",
@@ -41,12 +43,11 @@ def read(_dataset: Dataset, root: Path) -> Found:
     hidden ones, are ignored and counted.
 
     Raises:
-        UsageError: there is no such directory.
-        DataError: there is no class, a class is empty, or one is missing from or surplus in a
-            split.
+        DataError: there is no such directory or no class in it, a class is empty, or one is
+            missing from or surplus in a split.
     """
     if not root.is_dir():
-        raise UsageError(f"There is no directory {root}.")
+        raise DataError(f"There is no directory {root}.", hint=NAME_IT)
     directories = _subdirectories(root)
     splits = _splits(root, directories)
     if splits:
@@ -166,7 +167,11 @@ def _walk(directory: Path) -> Iterator[Path]:
         seen.add((status.st_dev, status.st_ino))
         for entry in entries:
             if entry.is_dir():
-                if not entry.name.startswith("."):
+                # A link to a folder around this one would bring in the other classes.
+                leads_out = entry.is_symlink() and folder.resolve().is_relative_to(
+                    Path(entry.path).resolve()
+                )
+                if not entry.name.startswith(".") and not leads_out:
                     yield from visit(Path(entry.path))
             else:
                 yield Path(entry.path)

@@ -12,7 +12,8 @@ import torch
 from torch import Tensor
 
 from zoo.data.pictures import ArrayPictures, Found
-from zoo.errors import DataError, UsageError
+from zoo.data.sources.folder import NAME_IT
+from zoo.errors import DataError
 from zoo.files import disk_errors
 from zoo.schema import Dataset
 
@@ -36,11 +37,10 @@ def read(dataset: Dataset, root: Path) -> Found:
         root: the files' directory.
 
     Raises:
-        UsageError: there is no such directory.
-        DataError: a file is missing or bad, or a label has no name.
+        DataError: there is no such directory, a file is missing or bad, or a label has no name.
     """
     if not root.is_dir():
-        raise UsageError(f"There is no directory {root}.")
+        raise DataError(f"There is no directory {root}.", hint=NAME_IT)
     files = find_files([root], ["."], FILES) or find_files([root], ["."], {"train": FILES["train"]})
     if files is None:
         raise DataError(

@@ -8,7 +8,8 @@ from typing import TextIO
 import torch
 
 from zoo.data.pictures import FilePictures, Found, as_text
-from zoo.errors import DataError, UsageError, did_you_mean
+from zoo.data.sources.folder import NAME_IT
+from zoo.errors import DataError, did_you_mean
 from zoo.files import disk_errors
 from zoo.schema import Dataset
 
@@ -26,14 +27,14 @@ def read(dataset: Dataset, root: Path) -> Found:
         root: the directory of the tables, or the training table itself.
 
     Raises:
-        UsageError: there is no such directory.
-        DataError: a table is missing or wrong, a picture is not there, or the classes differ.
+        DataError: there is no such directory, a table is missing or wrong, a picture is not
+            there, or the classes differ.
     """
     train_file = dataset.train_file or "train.csv"
     if root.is_file():
         root, train_file = root.parent, root.name
     if not root.is_dir():
-        raise UsageError(f"There is no directory {root}.")
+        raise DataError(f"There is no directory {root}.", hint=NAME_IT)
     tables = {"train": _rows(root / train_file, dataset)}
     for split, given, usual in (
         ("validation", dataset.validation_file, "validation.csv"),
