@@ -174,8 +174,18 @@ def test_a_body_without_a_length_ends_at_twice_the_stated_size(
     mirror.faults["/file.bin"] = Fault(no_length=True)
     with pytest.raises(DataError, match="more than 2,000,000 bytes"):
         watcher.downloads.get(remote(f"{mirror.url}/file.bin"), tmp_path)
-    assert max(done for done, _ in watcher.steps) <= len(CONTENT)
+    assert max(done for done, _ in watcher.steps) <= 2 * len(CONTENT)
     assert os.listdir(tmp_path) == []
+
+
+def test_a_size_stated_wrongly_stops_no_download(
+    mirror: Mirror, watcher: Watcher, tmp_path: Path
+) -> None:
+    mirror.files["/file.bin"] = CONTENT
+    for index, size in enumerate((len(CONTENT) - 7, len(CONTENT) + 7, 3)):
+        directory = tmp_path / str(index)
+        file = remote(f"{mirror.url}/file.bin", size=size)
+        assert watcher.downloads.get(file, directory).read_bytes() == CONTENT
 
 
 @pytest.mark.parametrize("status", [403, 404, 500, 503])

@@ -80,7 +80,7 @@ def test_wrong_content_is_exit_4_and_leaves_no_file(zoo: Zoo, cache: Path, mirro
     ended = zoo("data", "fetch", "kmnist", "--json")
     assert ended.code == 4
     message = ended.json["error"]["message"]
-    assert f"{mirror.url}/inner/kmnist/train-labels-idx1-ubyte.gz: it has 26 bytes" in message
+    assert f"{mirror.url}/inner/kmnist/train-labels-idx1-ubyte.gz: its content is not" in message
     assert "http://127.0.0.1:1/train-labels-idx1-ubyte.gz: Connection refused" in message
     assert os.listdir(cache / "kmnist") == ["train-images-idx3-ubyte.gz"]
 
