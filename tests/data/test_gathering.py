@@ -4,6 +4,7 @@ import json
 import os
 import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -198,6 +199,30 @@ def test_arrays_are_fitted_once_or_on_the_way(monkeypatch: pytest.MonkeyPatch) -
     assert isinstance(later.fitted.store, FittedOnTheWay)
     assert torch.equal(all_images(once), all_images(later))
     assert once.digests() == later.digests()
+
+
+def test_large_arrays_are_cached_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("zoo.data.gathering._WORTH_A_CACHE", range(1, 1 << 31))
+    found = digits.read().train
+    first = gather(found, PREPROCESSING, Settings())
+    (kept,) = (cache_directory() / "pictures").iterdir()
+    assert kept.stat().st_size == 1797 * 16 * 16
+    monkeypatch.setattr("zoo.data.gathering._fit_into", None)  # the next run fits nothing
+    assert torch.equal(all_images(gather(found, PREPROCESSING, Settings())), all_images(first))
+    monkeypatch.undo()
+    plain = gather(found, PREPROCESSING, Settings())
+    assert torch.equal(all_images(plain), all_images(first))
+
+
+def test_another_array_has_another_cache(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("zoo.data.gathering._WORTH_A_CACHE", range(1, 1 << 31))
+    found = digits.read().train
+    before = gather(found, PREPROCESSING, Settings())
+    other = replace(found, images=255 - found.images)
+    after = gather(other, PREPROCESSING, Settings())
+    assert not torch.equal(all_images(before), all_images(after))
+    monkeypatch.setenv("ZOO_CACHE", "/dev/null/none")
+    assert torch.equal(all_images(gather(other, PREPROCESSING, Settings())), all_images(after))
 
 
 def test_progress_counts_every_picture(root: Path) -> None:

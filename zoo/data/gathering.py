@@ -32,6 +32,8 @@ Progress = Callable[[int, int], object]
 _CACHE_VERSION = 1
 # Beyond this share of what is free, the system would begin to swap pictures out.
 _SHARE_OF_MEMORY = 0.5
+# Arrays smaller than 16 MB are fitted sooner than read; beyond 2 GB they would fill disks.
+_WORTH_A_CACHE = range(1 << 24, 1 << 31)
 _CHUNK = 1024  # pictures of an array fitted at once
 _WINDOW = 4096  # pictures that wait for a thread
 _SHOWN = 20  # bad pictures that a message names; the JSON has all
@@ -147,16 +149,34 @@ def _gather_array(
     pictures: ArrayPictures, preprocessing: Preprocessing, *, in_memory: bool
 ) -> Gathered:
     if in_memory:
-        shape = (len(pictures), preprocessing.channels, *preprocessing.size)
-        images = torch.empty(shape, dtype=torch.uint8)
-        for part, chunk in zip(
-            torch.split(images, _CHUNK), torch.split(pictures.images, _CHUNK), strict=True
-        ):
-            part.copy_(fit(chunk, preprocessing))
-        fitted = Fitted.in_memory(images, pictures)
+        fitted = Fitted.in_memory(_fitted_array(pictures, preprocessing), pictures)
     else:
         fitted = Fitted.on_the_way(pictures, preprocessing)
     return Gathered(fitted, lambda: [pictures.digest(index) for index in range(len(pictures))])
+
+
+def _fitted_array(pictures: ArrayPictures, preprocessing: Preprocessing) -> Tensor:
+    """(N, C, H, W), uint8: from the cache where that is worth it."""
+    shape = (len(pictures), preprocessing.channels, *preprocessing.size)
+    if math.prod(shape) in _WORTH_A_CACHE:
+        key = _fitting_digest(preprocessing)
+        key.update(repr(tuple(pictures.images.shape)).encode())
+        key.update(pictures.images.contiguous().numpy().data)
+        path = cache_directory() / "pictures" / f"{key.hexdigest()[:32]}.u8"
+        with suppress(DiskError):  # no room for a cache: memory it is
+            if not path.is_file() or path.stat().st_size != math.prod(shape):
+                with _reserved(path, shape) as file:
+                    _fit_into(torch.from_numpy(file), pictures, preprocessing)
+            return _mapped(path, shape)
+    images = torch.empty(shape, dtype=torch.uint8)
+    _fit_into(images, pictures, preprocessing)
+    return images
+
+
+def _fit_into(images: Tensor, pictures: ArrayPictures, preprocessing: Preprocessing) -> None:
+    parts = zip(torch.split(images, _CHUNK), torch.split(pictures.images, _CHUNK), strict=True)
+    for part, chunk in parts:
+        part.copy_(fit(chunk, preprocessing))
 
 
 @dataclass
@@ -185,9 +205,7 @@ class _Scan:
                 self._keep(path)
             except DiskError:  # no room for a cache: memory it is
                 return self._decoded(shape)
-        # A private mapping: the system reads the pages that are used, and may drop them again.
-        mapped = torch.from_file(str(path), shared=False, size=size, dtype=torch.uint8)
-        return mapped.reshape(shape)
+        return _mapped(path, shape)
 
     def _decoded(self, shape: tuple[int, ...]) -> Tensor:
         images = np.zeros(shape, np.uint8)
@@ -277,14 +295,25 @@ def _reserved(
         mapped.flush()
 
 
+def _mapped(path: Path, shape: tuple[int, ...]) -> Tensor:
+    """A private mapping: the system reads the pages that are used, and may drop them again."""
+    size = math.prod(shape)
+    return torch.from_file(str(path), shared=False, size=size, dtype=torch.uint8).reshape(shape)
+
+
+def _fitting_digest(preprocessing: Preprocessing) -> "hashlib._Hash":
+    """A SHA-256 begun with what decides how pictures are fitted."""
+    fitting = preprocessing.model_dump(
+        mode="json", include={"channels", "size", "content", "interpolation", "fit"}
+    )
+    return hashlib.sha256(json.dumps([_CACHE_VERSION, fitting], sort_keys=True).encode())
+
+
 def _key(pictures: Pictures, preprocessing: Preprocessing) -> str | None:
     """Says which files and which fitting; None where a source has no files."""
     if not isinstance(pictures, FilePictures):
         return None
-    fitting = preprocessing.model_dump(
-        mode="json", include={"channels", "size", "content", "interpolation", "fit"}
-    )
-    digest = hashlib.sha256(json.dumps([_CACHE_VERSION, fitting], sort_keys=True).encode())
+    digest = _fitting_digest(preprocessing)
     for path in pictures.paths:
         line: list[str | int] = [os.path.abspath(path)]
         with suppress(OSError):  # gone, or a link to nothing: reading it will say so
