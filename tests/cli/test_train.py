@@ -252,6 +252,8 @@ def test_an_interrupt_during_start_up_is_clean(module: str) -> None:
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
+        # A job in the background inherits that SIGINT is ignored; Python would keep to that.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
     assert process.stderr is not None
     seen = next(line for line in process.stderr if line.split("|")[-1].strip() == module)
