@@ -85,9 +85,7 @@ def task_of(
         )
         notes = (note,) if chosen.dataset.source in OF_ONES_OWN else ()
         return Task(name, chosen, data, None, must_match=False, notes=notes)
-    kept = run / "split.csv"
-    recorded = read_csv(kept) if kept.is_file() else None
-    return Task(name, chosen, data, recorded, must_match=False)
+    return Task(name, chosen, data, _split_of(run), must_match=False)
 
 
 def check_classes(source: Source, classes: tuple[str, ...], recipe_name: str) -> None:
@@ -128,11 +126,6 @@ def trained_recipe(source: Source, training: Training) -> Recipe:
         raise ModelFileError(f"{source.path} holds a recipe that is invalid: {error}") from error
 
 
-def folder_recipe(*, has_weights: bool) -> str:
-    """What --data alone means."""
-    return "folder-finetune" if has_weights else "folder"
-
-
 def _recipe(
     source: Source,
     recipe_name: str | None,
@@ -147,7 +140,7 @@ def _recipe(
         if data is None or kept.dataset.source not in MADE_HERE:
             return training.recipe, recipe.override(kept, overrides)
     has_weights = has_weights or training is not None
-    default = source.card.recipe if data is None else folder_recipe(has_weights=has_weights)
+    default = source.card.recipe if data is None else recipe.folder_recipe(has_weights=has_weights)
     name = recipe_name or default
     return Path(name).stem, recipe.load_recipe(name, overrides)
 
@@ -155,13 +148,14 @@ def _recipe(
 def _split_of_weights(weights: Path, chosen: Recipe) -> dict[str, str] | None:
     """The split of the run that the weights come from, if it is of the same source."""
     run = weights if weights.is_dir() else weights.parent
-    try:
-        document = json.loads((run / "run.json").read_text(encoding="utf-8"))
-        same = document["resolved_recipe"]["dataset"]["source"] == chosen.dataset.source
-    except (OSError, ValueError, KeyError, TypeError):
-        return None
+    source = _setting(run, "resolved_recipe", "dataset", "source")
+    return _split_of(run) if source == chosen.dataset.source else None
+
+
+def _split_of(run: Path) -> dict[str, str] | None:
+    """The split that a run keeps; None where zoo drew none."""
     kept = run / "split.csv"
-    return read_csv(kept) if same and kept.is_file() else None
+    return read_csv(kept) if kept.is_file() else None
 
 
 def _drawing(chosen: Recipe) -> dict[str, Any]:
@@ -178,9 +172,16 @@ def _run_of(source: Source) -> Path | None:
 
 def _data_of(run: Path) -> Path | None:
     """Where the run had found its pictures, if they are still there."""
+    place = _setting(run, "data")
+    return Path(place) if isinstance(place, str) and Path(place).exists() else None
+
+
+def _setting(run: Path, *keys: str) -> Any:
+    """What `run.json` says under these keys; None where it says nothing."""
     try:
-        document = json.loads((run / "run.json").read_text(encoding="utf-8"))
-        place = Path(document["data"])
+        value = json.loads((run / "run.json").read_text(encoding="utf-8"))
+        for key in keys:
+            value = value[key]
     except (OSError, ValueError, KeyError, TypeError):
         return None
-    return place if place.exists() else None
+    return value

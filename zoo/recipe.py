@@ -17,8 +17,8 @@ from zoo.schema import SECTIONS, Recipe, Section
 from zoo.values import SOURCES
 
 __all__ = [
-    "HINT", "Recipe", "copy", "from_json", "is_override", "json_schema", "load_recipe", "locate",
-    "override", "resolved_yaml",
+    "HINT", "Recipe", "copy", "folder_recipe", "from_json", "is_override", "json_schema",
+    "load_recipe", "locate", "override", "resolved_yaml",
 ]  # fmt: skip
 
 _EDITOR_LINE = "# yaml-language-server: $schema="
@@ -46,6 +46,11 @@ def locate(name: str) -> Path:
         f"{did_you_mean(name, shipped.names())}".rstrip(),
         hint="zoo recipes list shows every recipe.",
     )
+
+
+def folder_recipe(*, has_weights: bool) -> str:
+    """The shipped recipe that `--data` alone means."""
+    return "folder-finetune" if has_weights else "folder"
 
 
 def load_recipe(name: str, overrides: Sequence[str] = ()) -> Recipe:

@@ -31,6 +31,21 @@ class Loaded:
     """Tensors in place of which the network keeps its own."""
 
 
+def find_weights(path: Path) -> tuple[Path, bool]:
+    """The file that a path means, a run's best weights among them, and whether it is a pickle.
+
+    Raises:
+        UsageError: there is no such file.
+        DiskError: it can't be read.
+    """
+    if path.is_dir():
+        path = modelfile.locate(str(path))
+    if not path.is_file():
+        raise UsageError(f"There is no weights file {path}.")
+    with disk_errors("read", path), path.open("rb") as file:
+        return path, tensorfile.is_pickle(file.read(4))
+
+
 def load_weights(
     network: nn.Module, path: Path, *, fresh: Collection[str] = (), fresh_anyway: bool = False
 ) -> Loaded:
@@ -49,12 +64,7 @@ def load_weights(
         ModelFileError: the file is refused, or a tensor is missing, surplus or of another shape.
         DiskError: it can't be read.
     """
-    if path.is_dir():
-        path = modelfile.locate(str(path))
-    if not path.is_file():
-        raise UsageError(f"There is no weights file {path}.")
-    with disk_errors("read", path), path.open("rb") as file:
-        is_pickle = tensorfile.is_pickle(file.read(4))
+    path, is_pickle = find_weights(path)
     description, kind = None, "a state dict"
     if is_pickle:
         tensors = _state_dict(path)

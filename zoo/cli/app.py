@@ -90,6 +90,24 @@ def command(
     return register
 
 
+def group(name: str, *, help: str, example: str) -> typer.Typer:  # noqa: A002 (Typer's word)
+    """Adds a group of commands, before whose names the shared switches work too."""
+    made = typer.Typer(
+        name=name,
+        help=help,
+        epilog=f"\b\nExample:\n  {example}",
+        rich_markup_mode=None,
+        context_settings={"help_option_names": ["--help", "-h"]},
+    )
+    app.add_typer(made, name=name)
+
+    @made.callback()
+    def _switches(json: Json = False, quiet: Quiet = False, debug: Debug = False) -> None:
+        configure({"json": json, "quiet": quiet, "debug": debug})
+
+    return made
+
+
 def configure(switches: dict[str, bool]) -> None:
     """Applies the switches given after the command to those given before it.
 

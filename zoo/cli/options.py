@@ -149,7 +149,9 @@ def chosen_recipe(recipe: str | None, directory: Path | None, *, has_weights: bo
             "Which pictures? Neither a recipe nor --data is given.",
             hint="zoo recipes list shows every recipe; --data DIR means your own pictures.",
         )
-    return "folder-finetune" if has_weights else "folder"
+    from zoo.recipe import folder_recipe
+
+    return folder_recipe(has_weights=has_weights)
 
 
 WeightsForRecipe = Annotated[

@@ -6,25 +6,16 @@ from typing import Annotated
 
 import typer
 
-from zoo.cli.app import Debug, Json, Quiet, app, command, configure
+from zoo.cli.app import command, group
 from zoo.cli.options import Force, Overrides
 from zoo.cli.output import Column, Result, Table
 from zoo.errors import RecipeError
 
-recipes = typer.Typer(
-    name="recipes",
+recipes = group(
+    "recipes",
     help="Recipes: which pictures, how they are prepared, augmented and trained on.",
-    epilog="\b\nExample:\n  zoo recipes list",
-    rich_markup_mode=None,
-    context_settings={"help_option_names": ["--help", "-h"]},
+    example="zoo recipes list",
 )
-app.add_typer(recipes, name="recipes")
-
-
-@recipes.callback()
-def _group(json: Json = False, quiet: Quiet = False, debug: Debug = False) -> None:
-    configure({"json": json, "quiet": quiet, "debug": debug})
-
 
 COLUMNS = (
     Column("name", "Name"),

@@ -114,18 +114,13 @@ def check(dataset: Dataset, access: Access) -> Check:
         one for one, name in zip(seen["train"], assigned["train"], strict=True) if name == "train"
     ]
     mean, std = _mean_and_std(one for one in training if one.digest)
+    shapes = [one.shape for part in seen.values() for one in part if one.digest]
     counts = list(splits["train"].classes.values()) if "train" in splits else [0]
     return Check(
         splits=splits,
         problems=sorted(problems, key=lambda one: (not one.is_error, one.kind, one.path)),
-        sizes=_sizes([one.shape for part in seen.values() for one in part if one.digest]),
-        channels=dict(
-            sorted(
-                Counter(
-                    one.shape[0] for part in seen.values() for one in part if one.digest
-                ).items()
-            )
-        ),
+        sizes=_sizes(shapes),
+        channels=dict(sorted(Counter(shape[0] for shape in shapes).items())),
         mean=mean,
         std=std,
         imbalance=max(counts) / min(counts) if min(counts) else math.inf,

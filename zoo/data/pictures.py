@@ -2,7 +2,7 @@
 
 import hashlib
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Self
@@ -148,6 +148,15 @@ class Found:
     """What the user should know, such as files that were ignored."""
     draws_test: bool = False
     """Whether a test split is drawn even if the recipe is silent: sets made for trying things."""
+
+
+def misaligned(split: str, classes: Collection[str], train: Collection[str]) -> list[str]:
+    """A sentence for each class that one split has and train has not, or the reverse."""
+    surplus, missing = sorted({*classes} - {*train}), sorted({*train} - {*classes})
+    return [
+        *(f"the class {name} is in {split} but not in train" for name in surplus),
+        *(f"the class {name} is missing from {split}" for name in missing),
+    ]
 
 
 def as_text(name: str) -> str:

@@ -6,13 +6,12 @@ from pathlib import Path
 
 from torch import nn
 
-from zoo import modelfile, tensorfile
+from zoo import tensorfile
 from zoo.description import Description, read_description
 from zoo.errors import UsageError
-from zoo.files import disk_errors
 from zoo.layers import Shape, ordered
 from zoo.schema import Preprocess, Preprocessing
-from zoo.weights import load_weights
+from zoo.weights import find_weights, load_weights
 
 
 def find_head(network: nn.Module, input_shape: Shape) -> nn.Module:
@@ -21,9 +20,16 @@ def find_head(network: nn.Module, input_shape: Shape) -> nn.Module:
     Raises:
         UsageError: no layer has.
     """
-    for layer in reversed(ordered(network, input_shape).layers):
-        if layer.module is not None and any(p.requires_grad for p in layer.module.parameters()):
-            return layer.module
+    return _from_the_head_on(network, input_shape)[0]
+
+
+def _from_the_head_on(network: nn.Module, input_shape: Shape) -> list[nn.Module]:
+    """The modules of the head's layer and of those after it."""
+    modules = [layer.module for layer in ordered(network, input_shape).layers]
+    for place in reversed(range(len(modules))):
+        module = modules[place]
+        if module is not None and any(p.requires_grad for p in module.parameters()):
+            return [module for module in modules[place:] if module is not None]
     raise UsageError("Nothing in this network can be trained.")
 
 
@@ -54,26 +60,19 @@ def load_donor(
         ModelFileError: the file is refused, or a tensor below the head does not fit.
     """
     known = () if donor is None else donor.classes
-    head = () if known == classes else _from_the_head_on(network, input_shape)
-    loaded = load_weights(network, path, fresh=head, fresh_anyway=bool(known))
+    top = () if known == classes else {id(m) for m in _from_the_head_on(network, input_shape)}
+    fresh = [
+        f"{path_in_network}.{name}"
+        for path_in_network, module in network.named_modules()
+        if id(module) in top
+        for name in module.state_dict()
+    ]
+    loaded = load_weights(network, path, fresh=fresh, fresh_anyway=bool(known))
     notes = []
     if loaded.left_out:
         layers = dict.fromkeys(name.rpartition(".")[0] for name in loaded.left_out)
         notes.append(f"{' and '.join(layers)} starts fresh: the weights tell other classes apart")
     return loaded.origin, notes
-
-
-def _from_the_head_on(network: nn.Module, input_shape: Shape) -> tuple[str, ...]:
-    """Names of the tensors of the head and of the layers after it."""
-    layers = ordered(network, input_shape).layers
-    head = find_head(network, input_shape)
-    (place,) = (index for index, layer in enumerate(layers) if layer.module is head)
-    return tuple(
-        f"{layer.path}.{name}"
-        for layer in layers[place:]
-        if layer.module is not None
-        for name in layer.module.state_dict()
-    )
 
 
 def with_donors_preprocessing(
@@ -111,14 +110,10 @@ def donor_of(path: Path) -> Description | None:
         UsageError: there is no such file.
         ModelFileError: the file is refused or corrupt.
     """
-    if path.is_dir():
-        path = modelfile.locate(str(path))
-    if not path.is_file():
-        raise UsageError(f"There is no weights file {path}.")
-    with disk_errors("read", path), path.open("rb") as file:
-        if tensorfile.is_pickle(file.read(4)):
-            return None
-    return read_description(path) if tensorfile.read_header(path).document else None
+    path, is_pickle = find_weights(path)
+    if is_pickle or tensorfile.read_header(path).document is None:
+        return None
+    return read_description(path)
 
 
 @contextmanager

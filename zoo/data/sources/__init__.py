@@ -5,7 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from zoo.data.pictures import Found, Pictures
+from zoo.data.pictures import Found, Pictures, misaligned
 from zoo.errors import DataError, UsageError
 from zoo.places import search_path
 from zoo.schema import Dataset
@@ -30,13 +30,9 @@ def read(dataset: Dataset, given: Path | None, downloads: "Downloads | None") ->
     found = _read(dataset, given, downloads)
     train = _labels(found.train)
     for split, part in (("validation", found.validation), ("test", found.test)):
-        if part is None:
-            continue
-        labels = _labels(part)
-        problems = [f"the class {name} is missing from {split}" for name in sorted(train - labels)]
-        problems += [f"the class {name} is in {split} but not in train" for name in labels - train]
+        problems = [] if part is None else misaligned(split, _labels(part), train)
         if problems:
-            raise DataError(f"{dataset.source}: {'; '.join(sorted(problems))}.")
+            raise DataError(f"{dataset.source}: {'; '.join(problems)}.")
     return found
 
 

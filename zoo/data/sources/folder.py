@@ -9,7 +9,7 @@ from pathlib import Path
 import torch
 
 from zoo.data.decode import SUFFIXES
-from zoo.data.pictures import FilePictures, Found, as_text
+from zoo.data.pictures import FilePictures, Found, as_text, misaligned
 from zoo.errors import DataError
 from zoo.files import disk_errors
 from zoo.schema import Dataset
@@ -124,10 +124,7 @@ def _check_classes(root: Path, listings: dict[str, _Listing]) -> None:
         empty = sorted(name for name, paths in listing.files.items() if not paths)
         problems += [f"the class {name} is empty in {split}" for name in empty]
         if split != "train":
-            surplus = sorted(listing.files.keys() - train.keys())
-            missing = sorted(train.keys() - listing.files.keys())
-            problems += [f"the class {name} is in {split} but not in train" for name in surplus]
-            problems += [f"the class {name} is missing from {split}" for name in missing]
+            problems += misaligned(split, listing.files, train)
     if len(train) < 2:
         problems.append(f"there is only one class, {next(iter(train))}")
     if problems:

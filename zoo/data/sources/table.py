@@ -7,7 +7,7 @@ from typing import TextIO
 
 import torch
 
-from zoo.data.pictures import FilePictures, Found, as_text
+from zoo.data.pictures import FilePictures, Found, as_text, misaligned
 from zoo.data.sources.folder import NAME_IT
 from zoo.errors import DataError, did_you_mean
 from zoo.files import disk_errors
@@ -97,9 +97,7 @@ def _cells(path: Path, file: TextIO, dataset: Dataset) -> Iterator[tuple[int, st
 
 
 def _check_classes(split: str, labels: set[str], classes: tuple[str, ...]) -> None:
-    surplus, missing = sorted(labels - {*classes}), sorted({*classes} - labels)
-    problems = [f"the class {name} is in {split} but not in train" for name in surplus]
-    problems += [f"the class {name} is missing from {split}" for name in missing]
+    problems = misaligned(split, labels, classes)
     if len(classes) < 2:
         problems.append(f"there is only one class, {classes[0]}")
     if problems:
