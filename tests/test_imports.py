@@ -24,6 +24,7 @@ MAY_IMPORT = {
     "recipe": {"yaml_nodes", "shipped", "schema", "values"},
     "architectures": set(),
     "devices": set(),
+    "precision": set(),
     "places": set(),
     "data": {"archives", "downloads", "places", "schema", "values"},
     "layers": set(),
@@ -37,12 +38,12 @@ MAY_IMPORT = {
     "downloads": {"places"},
     "archives": set(),
     "provenance": {"data", "description", "modelfile", "recipe", "schema", "values"},
-    "evaluation": {"data", "downloads", "modelfile", "provenance"},
+    "evaluation": {"data", "downloads", "modelfile", "precision", "provenance"},
     "training": {
         "data", "schema", "layers", "description", "modelfile", "evaluation", "devices",
-        "downloads", "provenance", "tensorfile", "weights",
+        "downloads", "precision", "provenance", "tensorfile", "weights",
     },
-    "doctor": {"devices", "places", "shipped"},
+    "doctor": {"devices", "places", "precision", "shipped"},
     "__main__": {"cli"},
 }  # fmt: skip
 

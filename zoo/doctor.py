@@ -12,6 +12,7 @@ from packaging.requirements import Requirement
 
 from zoo import __version__, devices
 from zoo.places import cache_directory
+from zoo.precision import processor_has
 from zoo.shipped import recipes_directory
 
 DISTRIBUTION = "cnn-zoo"
@@ -68,14 +69,9 @@ def examine() -> Checkup:
 
 def _arithmetic() -> dict[str, bool]:
     capability = torch.backends.cpu.get_cpu_capability()
-    try:
-        flags = Path("/proc/cpuinfo").read_text(encoding="utf-8").split()
-    except OSError:  # no Linux
-        flags = []
     return {
         "avx2": "AVX2" in capability or "AVX512" in capability,
-        "avx512_bf16": "avx512_bf16" in flags,
-        "amx_bf16": "amx_bf16" in flags,
+        **processor_has(),
         "cuda_bf16": torch.cuda.is_available() and torch.cuda.is_bf16_supported(),
     }
 

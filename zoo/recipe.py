@@ -129,7 +129,11 @@ def resolved_yaml(recipe: Recipe) -> str:
     yaml = YAML(typ="safe", pure=True)
     yaml.default_flow_style = False
     yaml.sort_base_mapping_type_on_output = False  # type: ignore[assignment]
-    document = recipe.model_dump(mode="json", exclude={"dataset": recipe.dataset.surplus_options()})
+    surplus = {
+        "dataset": recipe.dataset.surplus_options(),
+        "train": recipe.train.surplus_options(),
+    }
+    document = recipe.model_dump(mode="json", exclude=surplus)
     yaml.dump(_given(document), text)
     return text.getvalue()
 

@@ -9,6 +9,7 @@ Range = Annotated[float, Field(ge=0)]
 Probability = Annotated[float, Field(ge=0, le=1)]
 
 AUTO = "auto"
+BALANCED = "balanced"
 _LARGEST = 100
 """Of factors and the like: beyond, pictures would end in infinities."""
 
@@ -92,6 +93,28 @@ def _positive_per_channel(value: Any) -> Any:
     return values
 
 
+def _milestones(value: Any) -> Any:
+    epochs = _as_tuple(value)
+    whole = isinstance(epochs, tuple) and all(type(epoch) is int and epoch > 0 for epoch in epochs)
+    if not whole or list(epochs) != sorted(set(epochs)):
+        raise ValueError("must be a list of epochs, each later than the one before")
+    return epochs
+
+
+def _class_weights(value: Any) -> Any:
+    weights = _as_tuple(value)
+    if weights is None or weights == BALANCED:
+        return weights
+    numbers = list(weights.values()) if isinstance(weights, dict) else weights
+    if not isinstance(numbers, tuple | list) or not numbers:
+        raise ValueError(f"must be {BALANCED}, a list of numbers, or a number for each class")
+    if not all(_is_number(number) and number >= 0 for number in numbers) or not any(numbers):
+        raise ValueError("must be numbers of 0 or more, not all of them 0")
+    if isinstance(weights, dict):
+        return {str(name): number for name, number in weights.items()}
+    return weights
+
+
 def _source_name(value: Any) -> Any:
     if not isinstance(value, str):
         raise ValueError("must be the name of a source")
@@ -138,3 +161,13 @@ Ascending = Annotated[tuple[float, float], BeforeValidator(_ascending)]
 PositiveAscending = Annotated[tuple[float, float], BeforeValidator(_positive_ascending)]
 AreaShares = Annotated[tuple[float, float], BeforeValidator(_area_shares)]
 SourceName = Annotated[str, BeforeValidator(_source_name)]
+Milestones = Annotated[
+    tuple[int, ...], BeforeValidator(_milestones, json_schema_input_type=list[int])
+]
+ClassWeights = Annotated[
+    Literal["balanced"] | tuple[float, ...] | dict[str, float] | None,
+    BeforeValidator(
+        _class_weights,
+        json_schema_input_type=Literal["balanced"] | list[float] | dict[str, float] | None,
+    ),
+]
