@@ -37,8 +37,7 @@ class Precision:
 
     def place(self, network: nn.Module) -> nn.Module:
         """The network, on the device and in the layout; its own tensors are moved."""
-        # Modules take the keyword, but torch's annotations leave it out.
-        return network.to(device=self.device, memory_format=self.memory_format)  # type: ignore[call-overload, no-any-return]
+        return network.to(self.device).to(memory_format=self.memory_format)
 
 
 def choose(name: str, device: torch.device, *, deterministic: bool = False) -> Precision:
@@ -63,7 +62,7 @@ def choose(name: str, device: torch.device, *, deterministic: bool = False) -> P
 def computes_bf16(device: torch.device) -> bool:
     """Whether a device has instructions for bf16, so that it is faster than fp32."""
     if device.type == "cuda":
-        return torch.cuda.is_bf16_supported(including_emulation=False)
+        return bool(torch.cuda.is_bf16_supported(including_emulation=False))
     return device.type == "cpu" and any(processor_has().values())
 
 
