@@ -1,4 +1,10 @@
-"""Which device to compute on."""
+"""Which device to compute on, and how."""
+
+import os
+import platform
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
 
 import torch
 
@@ -23,3 +29,37 @@ def choose(name: str) -> torch.device:
     if wanted not in devices:
         raise DeviceError(f"This machine has no device {name!r}, only {', '.join(devices)}.")
     return torch.device(wanted)
+
+
+def use_threads(count: int | None) -> None:
+    """Computes with so many CPU threads; None leaves torch its own choice."""
+    if count is not None:
+        torch.set_num_threads(count)
+
+
+@contextmanager
+def algorithms(*, deterministic: bool) -> Iterator[None]:
+    """Inside, torch takes algorithms that give the same bits each time, or the fastest ones."""
+    before = torch.are_deterministic_algorithms_enabled(), torch.backends.cudnn.benchmark
+    if deterministic:
+        os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # cuBLAS asks for it
+    torch.use_deterministic_algorithms(deterministic)
+    torch.backends.cudnn.benchmark = not deterministic
+    try:
+        yield
+    finally:
+        torch.use_deterministic_algorithms(before[0])
+        torch.backends.cudnn.benchmark = before[1]
+
+
+def kind_of(device: torch.device) -> str:
+    """What computes there: the same kind gives the same bits."""
+    if device.type == "cuda":
+        return torch.cuda.get_device_name(device)
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+    except OSError:  # no Linux
+        lines = []
+    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    name = names[0] if names else platform.processor()
+    return f"{name}, {torch.backends.cpu.get_cpu_capability()}"

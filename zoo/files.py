@@ -95,6 +95,13 @@ def check_is_run(path: Path) -> None:
         )
 
 
+def remove_leftovers(directory: Path) -> None:
+    """Removes what writers left that were killed. Call it where nobody else writes."""
+    for path in directory.glob(".zoo-*.tmp"):
+        with suppress(OSError):
+            path.unlink()
+
+
 def _unused_name(path: Path) -> Path:
     """A name beside `path` that nobody has; short, for a name has 255 bytes at most."""
     return path.with_name(f".zoo-{secrets.token_hex(8)}.tmp")

@@ -35,6 +35,15 @@ ModelArg = Annotated[
         autocompletion=_complete_architecture,
     ),
 ]
+OptionalModelArg = Annotated[
+    str | None,
+    typer.Argument(
+        metavar="MODEL",
+        help="An architecture, a model file, or a run directory (its best weights); left out with "
+        "--resume.",
+        autocompletion=_complete_architecture,
+    ),
+]
 OutputFile = Annotated[
     Path, typer.Option("--output", "-o", metavar="FILE", help="The model file to write.")
 ]

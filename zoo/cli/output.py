@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from zoo.errors import ZooError
+from zoo.errors import InterruptionError, ZooError
 
 if TYPE_CHECKING:
     from rich.console import JustifyMethod
@@ -110,11 +110,13 @@ class Output:
     quiet: bool = False
     debug: bool = False
     notes: list[str] = field(default_factory=list)
+    rank: int = 0
+    """Of several processes that train together, only the first prints results and progress."""
 
     @property
     def animated(self) -> bool:
         """Whether a progress bar may move: stderr is a terminal that can."""
-        plain = self.quiet or os.environ.get("TERM") == "dumb"
+        plain = self.quiet or self.rank > 0 or os.environ.get("TERM") == "dumb"
         return sys.stderr.isatty() and not plain
 
     @property
@@ -129,7 +131,7 @@ class Output:
 
     def progress(self, line: str) -> None:
         """A line on how far it is."""
-        if not self.quiet:
+        if not self.quiet and self.rank == 0:
             try:
                 print(printable(line), file=sys.stderr, flush=True)  # noqa: T201
             except OSError:  # nobody reads stderr any more: the work goes on
@@ -137,7 +139,9 @@ class Output:
 
     def emit(self, result: Result) -> None:
         """Prints a result in the form that was asked for."""
-        if self.json:
+        if self.rank > 0:
+            pass
+        elif self.json:
             if result.failure is None:
                 self._print_json({"ok": True, "notes": self.notes, **result.document})
             else:
@@ -154,12 +158,15 @@ class Output:
 
     def emit_error(self, error: ZooError) -> None:
         """Prints an error: JSON on stdout, words on stderr (also when quiet)."""
-        if self.json:
+        if self.rank > 0 and isinstance(error, InterruptionError):
+            return  # the first process says it
+        if self.json and self.rank == 0:
             document = {"ok": False, "notes": self.notes, "error": error.to_json()}
             self._print_json({**document, **error.results})
             return
+        process = f"process {self.rank}: " if self.rank else ""
         red, plain = ("\033[31m", "\033[0m") if self.colored else ("", "")
-        print(f"{red}error:{plain} {printable(error.message)}", file=sys.stderr)  # noqa: T201
+        print(f"{red}error:{plain} {process}{printable(error.message)}", file=sys.stderr)  # noqa: T201
         if error.hint:
             print(f"hint: {printable(error.hint)}", file=sys.stderr)  # noqa: T201
 

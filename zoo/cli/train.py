@@ -2,20 +2,23 @@
 
 import math
 import shlex
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from zoo.cli.app import OUTPUT, app, command
+from zoo.cli.find_lr import rate_found
 from zoo.cli.layer_settings import parse_settings, split_settings
 from zoo.cli.options import (
     DataDirectory,
     Device,
     Force,
-    ModelArg,
     Offline,
     OnBad,
+    OptionalModelArg,
+    PrecisionName,
     RecipeOption,
     Seed,
     Settings,
@@ -26,6 +29,7 @@ from zoo.cli.options import (
 from zoo.cli.output import Result, percent
 from zoo.cli.watch import on_bad_setting, watched
 from zoo.errors import UsageError
+from zoo.training.lock import check_free
 
 if TYPE_CHECKING:
     from zoo.training.engine import Epoch
@@ -37,10 +41,11 @@ if TYPE_CHECKING:
     "train",
     example="zoo train lenet5\nzoo train keras-mnist-cnn --epochs 5 --lr 5e-4\n"
     "zoo train lenet5 --data ~/my-pictures\n"
-    "zoo train lenet5 --set c1.out_channels=12 --set augment.rotation_range=20",
+    "zoo train lenet5 --set c1.out_channels=12 --set augment.rotation_range=20\n"
+    "zoo train --resume runs/lenet5-digits",
 )
 def train(
-    model: ModelArg,
+    model: OptionalModelArg = None,
     recipe: RecipeOption = None,
     data: DataDirectory = None,
     weights: Weights = None,
@@ -48,10 +53,26 @@ def train(
         int | None, typer.Option(min=1, metavar="N", help="Passes over the training split.")
     ] = None,
     batch_size: Annotated[
-        int | None, typer.Option(min=2, metavar="N", help="Pictures a step.")
+        int | None, typer.Option(min=2, metavar="N", help="Pictures a step, over all processes.")
     ] = None,
     lr: Annotated[
         float | None, typer.Option(metavar="RATE", help="Learning rate at its highest.")
+    ] = None,
+    optimizer: Annotated[
+        str | None, typer.Option(metavar="NAME", help="adam, adamw, sgd or rmsprop.")
+    ] = None,
+    schedule: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME", help="cosine, one-cycle, step, multi-step, plateau or constant."
+        ),
+    ] = None,
+    weight_decay: Annotated[
+        float | None, typer.Option(metavar="X", help="L2 penalty; spares norms and biases.")
+    ] = None,
+    patience: Annotated[
+        int | None,
+        typer.Option(min=0, metavar="N", help="Stop after so many epochs without progress."),
     ] = None,
     seed: Seed = None,
     settings: Settings = None,
@@ -64,7 +85,41 @@ def train(
             min=1, metavar="N", help="Stop after this many steps in all; the schedule ends there."
         ),
     ] = None,
+    resume: Annotated[
+        Path | None,
+        typer.Option(metavar="RUN", help="Go on with a run that was stopped; MODEL is left out."),
+    ] = None,
+    override: Annotated[
+        bool, typer.Option("--override", help="With --resume: accept settings that changed.")
+    ] = False,
+    checkpoint_every: Annotated[
+        int | None,
+        typer.Option(
+            min=0, metavar="N", help="Steps between checkpoints within an epoch; 0 is none."
+        ),
+    ] = None,
+    find_lr: Annotated[
+        bool,
+        typer.Option(
+            "--find-lr",
+            help="Train nothing: suggest a rate from a range test, and draw its curve as PNG.",
+        ),
+    ] = False,
     device: Device = "auto",
+    precision: Annotated[
+        PrecisionName | None,
+        typer.Option(help="Arithmetic; auto is bf16 where the device computes in it, else fp32."),
+    ] = None,
+    deterministic: Annotated[
+        bool,
+        typer.Option("--deterministic", help="The same bits each time, also on a GPU; at fp32."),
+    ] = False,
+    compile_network: Annotated[
+        bool, typer.Option("--compile", help="Compile the network first; for GPUs.")
+    ] = False,
+    tensorboard: Annotated[
+        bool, typer.Option("--tensorboard", help="Write RUN/tensorboard too; an extra.")
+    ] = False,
     threads: Threads = None,
     output: Annotated[
         Path | None,
@@ -72,25 +127,72 @@ def train(
             "--output",
             "-o",
             metavar="DIR",
-            help="The run directory; default runs/ARCHITECTURE-RECIPE, numbered.",
+            help="The run directory; default runs/ARCHITECTURE-RECIPE, numbered. With --find-lr "
+            "the PNG; default ARCHITECTURE-RECIPE-lr.png.",
         ),
     ] = None,
     force: Force = False,
 ) -> Result:
     """Train a network and write a run directory with its best weights."""
-    from zoo.training.preparation import Request, prepare
-    from zoo.training.session import outcome_json
-
     if lr is not None and not 0 < lr < math.inf:
         raise UsageError(f"--lr {lr:g} is no learning rate: it must be greater than 0.")
     for_recipe, for_layers = split_settings(settings)
-    flags = {"epochs": epochs, "batch_size": batch_size, "lr": lr, "seed": seed}
-    for_recipe += [f"train.{key}={value}" for key, value in flags.items() if value is not None]
+    of_a_run = {
+        "--output": output,
+        "--force": force,
+        "--weights": weights,
+        "--split-file": split_file,
+        "--set LAYER.FIELD": for_layers,
+    }
+    of_training = {
+        "--resume": resume,
+        "--epochs": epochs,
+        "--lr": lr,
+        "--schedule": schedule,
+        "--patience": patience,
+        "--max-steps": max_steps,
+        "--checkpoint-every": checkpoint_every,
+        "--tensorboard": tensorboard,
+    }
+    if resume is not None:
+        _refuse("--resume RUN", {"MODEL": model, **of_a_run})
+    elif model is None:
+        raise UsageError("MODEL is missing.", hint="zoo train lenet5, or zoo train --resume RUN")
+    elif override:
+        raise UsageError("--override goes with --resume.")
+    if find_lr:
+        _refuse("--find-lr", of_training)
+    flags = {
+        "epochs": epochs,
+        "batch_size": batch_size,
+        "lr": lr,
+        "optimizer": optimizer,
+        "schedule": schedule,
+        "weight_decay": weight_decay,
+        "patience": patience,
+        "seed": seed,
+        "checkpoint_every": checkpoint_every,
+        "precision": precision and precision.value,
+        "deterministic": deterministic or None,
+        "compile": compile_network or None,
+        "tensorboard": tensorboard or None,
+    }
+    for_recipe += [f"train.{key}={_yaml(value)}" for key, value in flags.items() if value is not None]
     for_recipe += on_bad_setting(on_bad)
-    with watched(offline=offline) as watch:
-        session = prepare(
-            Request(
-                model=model,
+    for directory in (resume, output if force else None):
+        if directory is not None:
+            check_free(directory)  # before torch is imported, which takes seconds
+
+    from zoo.training.distributed import joined
+    from zoo.training.preparation import Request, prepare
+    from zoo.training.resumption import left_by_restart
+    from zoo.training.resumption import resume as go_on
+
+    with joined(device) as (world, own_device):
+        OUTPUT.rank = world.rank
+        with watched(offline=offline) as watch:
+            request = Request(
+                model=model or "",
                 recipe=recipe,
                 overrides=tuple(for_recipe),
                 layer_settings=tuple(parse_settings(for_layers)),
@@ -99,14 +201,36 @@ def train(
                 weights=weights,
                 downloads=watch.downloads,
                 progress=watch.decoded,
-                device=device,
+                device=own_device,
                 threads=threads,
                 output=output,
                 max_steps=max_steps,
                 force=force,
             )
-        )
-    for note in session.notes:
+            if find_lr:
+                return rate_found(request, world)
+            left = world.of_first(left_by_restart(output) if world.is_first else None)
+            if resume is None and left is None:
+                session = prepare(request, world)
+            else:
+                session = go_on(resume or left, request, world, override=override)
+        return _trained(session)
+
+
+def _refuse(flag: str, others: Mapping[str, object]) -> None:
+    """Refuses flags that mean nothing beside one that is given."""
+    if given := [name for name, value in others.items() if value not in (None, False, [])]:
+        raise UsageError(f"{' and '.join(given)} can't go with {flag}.")
+
+
+def _yaml(value: object) -> str:
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def _trained(session: "Session") -> Result:
+    from zoo.training.session import outcome_json
+
+    for note in session.prepared.notes:
         OUTPUT.note(note)
     OUTPUT.progress(_headline(session))
     _run_epochs(session)
@@ -117,7 +241,7 @@ def train(
 
 def _run_epochs(session: "Session") -> None:
     """A line an epoch, and on a terminal a bar for the one that runs."""
-    total = session.recipe.train.epochs
+    total = session.prepared.recipe.train.epochs
     if not OUTPUT.animated:
         for epoch in session.epochs():
             OUTPUT.progress(_epoch_line(epoch, total))
@@ -129,19 +253,29 @@ def _run_epochs(session: "Session") -> None:
     console = Console(stderr=True, no_color=not OUTPUT.colored, highlight=False)
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
     with Progress(*columns, console=console, transient=True) as bar:
-        task = bar.add_task(f"epoch 1/{total}", total=len(session.batches))
+        task = bar.add_task(f"epoch 1/{total}", total=len(session.prepared.batches))
         for epoch in session.epochs(lambda step: bar.update(task, completed=step)):
             bar.console.print(_epoch_line(epoch, total), soft_wrap=True)
             bar.update(task, completed=0, description=f"epoch {epoch.epoch + 1}/{total}")
 
 
 def _headline(session: "Session") -> str:
-    pictures = session.data.counts
-    return (
-        f"{session.name} on {session.recipe_name}: {pictures['train']:,} training, "
+    prepared, learner, settings = session.prepared, session.learner, session.settings
+    pictures, train = prepared.data.counts, prepared.recipe.train
+    auto = " (auto)" if train.precision == "auto" and settings["precision"] != "fp32" else ""
+    line = (
+        f"{prepared.name} on {prepared.recipe_name}: {pictures['train']:,} training, "
         f"{pictures['validation']:,} validation, {pictures['test']:,} test pictures; "
-        f"{session.device}, {session.precision}, {session.threads} threads"
+        f"{learner.device}, {settings['precision']}{auto}, {session.threads} threads"
     )
+    if learner.world.size > 1:
+        line += (
+            f"; {learner.world.size} processes share each batch of {train.batch_size}, "
+            f"lr {train.lr:g}"
+        )
+    if session.done:
+        line += f"; going on after {len(session.done)} epochs"
+    return line
 
 
 def _epoch_line(epoch: "Epoch", total: int) -> str:

@@ -18,10 +18,14 @@ from zoo.schema.section import Section
 from zoo.schema.train import Train
 
 __all__ = [
-    "SECTIONS", "Augment", "ColorJitter", "Dataset", "GaussianBlur", "Preprocess",
+    "SECTIONS", "UNWEIGHTY", "Augment", "ColorJitter", "Dataset", "GaussianBlur", "Preprocess",
     "Preprocessing", "RandAugment", "RandomErasing", "RandomResizedCrop", "Recipe", "Section",
     "Train",
 ]  # fmt: skip
+
+
+UNWEIGHTY = {"dataset": set(LOCAL), "train": {"checkpoint_every", "tensorboard"}}
+"""Keys, by section, that change no weight."""
 
 
 class Recipe(Section):
@@ -35,8 +39,8 @@ class Recipe(Section):
     train: Train = Train()
 
     def content(self) -> dict[str, Any]:
-        """What a model file keeps: all but what belongs to one machine, such as paths."""
-        return self.model_dump(mode="json", exclude={"dataset": set(LOCAL)})
+        """What a model file keeps: all but what changes no weight, such as paths."""
+        return self.model_dump(mode="json", exclude=UNWEIGHTY)
 
     def digest(self) -> str:
         """SHA-256 over the content, the description left out."""

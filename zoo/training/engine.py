@@ -1,23 +1,28 @@
 """The training loop. It yields one result per epoch; the caller decides what to do with it."""
 
+import math
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 
 import torch
-import torch.nn.functional as F  # noqa: N812 (the field's name for it)
 from torch import Tensor, nn
 
 from zoo.data.loader import Batch, TrainingBatches
 from zoo.data.randomness import derived_seed
 from zoo.errors import DivergedError, OutOfMemoryError, is_out_of_memory
 from zoo.evaluation import Figures
-from zoo.schema import Train
-from zoo.training.optimization import learning_rate, make_optimizer
-from zoo.training.transfer import frozen_but
+from zoo.training.dropout import cheap_masks
+from zoo.training.learner import Learner
+from zoo.training.losses import split_outputs
+from zoo.training.schedules import learning_rate
+from zoo.training.sums import Sums
+from zoo.training.transfer import frozen_below, top_layers, trainable_share
 
-# Reading a number back from a GPU stalls it, so a bad loss is noticed this many steps late.
+# Reading a number back from a GPU stalls it, so a bad loss is noticed this many steps late there.
 _STEPS_BETWEEN_CHECKS = 50
+_PICTURES_NAMED = 3
 
 
 @dataclass(frozen=True)
@@ -39,149 +44,187 @@ class Epoch:
     val_top1: float | None
 
 
-@dataclass
-class _Progress:
-    """Sums over an epoch, kept on the device so that no step waits for it."""
-
-    loss: Tensor
-    correct: Tensor
-    bad_step: Tensor
-    """The first step whose loss was NaN or infinite; -1 for none."""
-    images: int = 0
-
-    @classmethod
-    def start(cls, device: torch.device) -> "_Progress":
-        return cls(
-            torch.zeros(
-                (), device=device, dtype=torch.float32 if device.type == "mps" else torch.float64
-            ),
-            torch.zeros((), device=device, dtype=torch.int64),
-            torch.full((), -1, device=device, dtype=torch.int64),
-        )
-
-    def add(self, loss: Tensor, logits: Tensor, targets: Tensor, step: int) -> None:
-        loss = loss.detach()
-        self.loss += loss * len(targets)
-        labels = targets.argmax(dim=1) if targets.ndim == 2 else targets  # mixed ones are shares
-        self.correct += (logits.detach().argmax(dim=1) == labels).sum()
-        is_first_bad = ~loss.isfinite() & (self.bad_step < 0)
-        self.bad_step = torch.where(is_first_bad, step, self.bad_step)
-        self.images += len(targets)
-
-
 def train(
-    network: nn.Module,
+    learner: Learner,
     batches: TrainingBatches,
-    config: Train,
     *,
     validate: Callable[[], Figures | None],
-    device: torch.device,
-    head: nn.Module | None = None,
     max_steps: int | None = None,
     before_step: Callable[[int], object] = lambda _: None,
+    checkpoint: Callable[[], object] = lambda: None,
 ) -> Iterator[Epoch]:
-    """Trains a network in place, yielding after each epoch.
+    """Trains a learner's network in place, yielding after each epoch.
+
+    It starts where the learner stands. Whatever ends it, the learner then stands between two
+    steps, and what it holds is enough to go on to the same bits.
 
     Args:
-        network: on `device`.
-        batches: of the training split, on `device`.
-        config: epochs, rate, schedule, seed.
+        learner: the network and everything that changes with it.
+        batches: of the training split, on the learner's device.
         validate: figures of the validation split, or None where there is none.
-        device: where the network is.
-        head: a part of the network that is trained alone at first, and faster, if the recipe
-            says so; None trains all alike.
         max_steps: stop after this many steps in all; the schedule ends there too.
         before_step: called with the step within the epoch; what it raises ends the training.
+        checkpoint: called every `checkpoint_every` steps within an epoch.
 
     Raises:
-        DivergedError: the loss became NaN or infinite.
+        DivergedError: the loss or a gradient became NaN or infinite.
         OutOfMemoryError: a batch does not fit.
     """
-    optimizer = make_optimizer(network, config, head)
+    config, position = learner.config, learner.position
     steps = config.epochs * len(batches)
     steps = min(steps, max_steps) if max_steps else steps
-    done = 0
-    for epoch in range(1, config.epochs + 1):
-        network.train()
-        progress, started = _Progress.start(device), time.perf_counter()
-        rate, step = config.lr, 0
-        with frozen_but(network, head if epoch <= config.head_epochs else None):
-            for step, batch in enumerate(batches.epoch(epoch)):
-                before_step(step)
-                rate = learning_rate(config, done, steps)
-                for group in optimizer.param_groups:
-                    group["lr"] = rate * group["factor"]
-                # Dropout draws from the global generator.
-                torch.manual_seed(derived_seed(config.seed, epoch, step, "network"))
-                _step(network, optimizer, batch, progress, step)
-                done += 1
-                if step % _STEPS_BETWEEN_CHECKS == 0:
-                    _check(progress, epoch, rate)
-                if done == steps:
+    # An epoch that was begun is ended, if only by its validation.
+    while position.step or (
+        position.epoch <= config.epochs and position.done < steps and not _is_over(learner)
+    ):
+        started, before = time.perf_counter(), position.seconds
+        left = batches.epoch(position.epoch, position.step) if position.done < steps else ()
+        with _phase(learner):
+            for batch in left:
+                if learner.is_between_steps:
+                    before_step(position.step)
+                    _set_rate(learner, steps, len(batches))
+                    # Dropout draws from the global generator.
+                    torch.manual_seed(_network_seed(learner))
+                _take(learner, batch)
+                if not batch.ends_step:
+                    continue
+                position.seconds = before + time.perf_counter() - started
+                if _costs_nothing(learner) or position.step % _STEPS_BETWEEN_CHECKS == 0:
+                    check_finite(learner, batches)
+                if position.done == steps:
                     break
-        _check(progress, epoch, rate)
-        seconds = time.perf_counter() - started
-        figures = validate()
-        if figures is not None and not _is_finite(figures.loss):
-            raise _diverged("the validation loss", epoch, step + 1, rate)
-        _check_weights(network, epoch, step + 1, rate)
-        yield Epoch(
-            epoch=epoch,
-            seconds=seconds,
-            images_per_second=progress.images / seconds,
-            lr=rate,
-            train_loss=float(progress.loss) / progress.images,
-            train_top1=int(progress.correct) / progress.images,
-            val_loss=None if figures is None else figures.loss,
-            val_top1=None if figures is None else figures.top1,
-        )
-        if done == steps:
-            return
+                every = config.checkpoint_every
+                if every and position.step % every == 0 and position.step < len(batches):
+                    checkpoint()
+        check_finite(learner, batches)
+        position.seconds = before + time.perf_counter() - started
+        epoch = _finished(learner, validate)
+        learner.next_epoch(epoch.val_loss, epoch.val_top1)
+        yield epoch
 
 
-def _step(
-    network: nn.Module,
-    optimizer: torch.optim.Optimizer,
-    batch: Batch,
-    progress: _Progress,
-    step: int,
-) -> None:
+def check_finite(learner: Learner, batches: TrainingBatches) -> None:
+    """Refuses to go on, or to be saved, where a step of this epoch was not finite.
+
+    Raises:
+        DivergedError: with the step, the rate and the step's pictures.
+    """
+    bad = int(learner.sums.bad_step)
+    if learner.world.largest(bad) >= 0:
+        names = batches.names(learner.position.epoch, max(0, bad))
+        raise _diverged("the loss or a gradient", learner, bad + 1, names)
+
+
+def _costs_nothing(learner: Learner) -> bool:
+    """Whether looking at a sum makes nothing wait."""
+    return learner.device.type == "cpu" and learner.world.size == 1
+
+
+def _is_over(learner: Learner) -> bool:
+    return learner.stopping.is_over(learner.config)
+
+
+@contextmanager
+def _phase(learner: Learner) -> Iterator[None]:
+    """Training mode, with what this epoch leaves frozen."""
+    learner.network.train()
+    share = trainable_share(learner.config, learner.position.epoch)
+    kept: Sequence[nn.Module] | None = None
+    if learner.head is not None and share < 1:
+        kept = top_layers(learner.network, learner.head, learner.input_shape, share)
+    # A compiled network draws its own masks.
+    cheap = nullcontext() if learner.config.compile else cheap_masks(learner.network, learner.device)
+    with frozen_below(learner.network, kept), cheap:
+        learner.wrap()
+        yield
+
+
+def _set_rate(learner: Learner, steps: int, steps_per_epoch: int) -> None:
+    rate = learning_rate(
+        learner.config, learner.position.done, steps, steps_per_epoch, learner.plateau.drops
+    )
+    learner.set_rate(rate)
+
+
+def _network_seed(learner: Learner) -> int:
+    position, rank = learner.position, learner.world.rank
+    purpose = f"network {rank}" if rank else "network"  # each process drops other values
+    return derived_seed(learner.config.seed, position.epoch, position.step, purpose)
+
+
+def _take(learner: Learner, batch: Batch) -> None:
+    """One batch forward and backward, and the optimizer's step where it ends one."""
     try:
-        logits = network(batch.images)
-        loss = F.cross_entropy(logits.float(), batch.targets)
-        optimizer.zero_grad(set_to_none=True)
-        loss.backward()  # type: ignore[no-untyped-call]
-        optimizer.step()
+        loss, logits = _backward(learner, batch)
+        learner.sums.add(loss, logits, batch.targets)
+        if batch.ends_step:
+            learner.step()
     except (MemoryError, RuntimeError) as error:
         if not is_out_of_memory(error):
             raise
-        count = len(batch.targets)
+        learner.drop_gradients()
+        count = learner.config.batch_size
         raise OutOfMemoryError(
             f"A batch of {count} pictures does not fit into memory.",
-            hint=f"--batch-size {max(2, count // 2)}",
+            hint=f"--batch-size {max(2, count // 2)} --set train.accumulate="
+            f"{2 * learner.config.accumulate} takes the same steps.",
         ) from error
-    progress.add(loss, logits, batch.targets, step)
+    learner.is_between_steps = batch.ends_step
 
 
-def _check(progress: _Progress, epoch: int, rate: float) -> None:
-    if (bad := int(progress.bad_step)) >= 0:
-        raise _diverged("the loss", epoch, bad + 1, rate)
+def _backward(learner: Learner, batch: Batch) -> tuple[Tensor, Tensor]:
+    """The loss, summed over the batch's pictures, and the logits; gradients are added up."""
+    images = batch.images.to(memory_format=learner.precision.memory_format)
+    with learner.synchronized(batch.ends_step):
+        with learner.precision.autocast():
+            outputs = learner.forward(images)
+        loss = learner.loss(outputs, batch.targets)
+        # DistributedDataParallel takes the mean over processes, whose parts may differ in size.
+        scaled = loss * (learner.world.size / batch.step_images)
+        if learner.scaler is not None:
+            scaled = learner.scaler.scale(scaled)
+        scaled.backward()  # type: ignore[no-untyped-call]
+    return loss, split_outputs(outputs)[0]
 
 
-def _check_weights(network: nn.Module, epoch: int, step: int, rate: float) -> None:
-    """The loss is taken before the step: after the last one only the weights can tell."""
-    tensors = [t for t in network.state_dict().values() if t.is_floating_point()]
-    if tensors and not bool(torch.stack([t.isfinite().all() for t in tensors]).all()):
-        raise _diverged("a weight", epoch, step, rate)
-
-
-def _diverged(what: str, epoch: int, step: int, rate: float) -> DivergedError:
-    return DivergedError(
-        f"Training diverged: {what} is NaN or infinite in epoch {epoch}, step {step}, "
-        f"at a learning rate of {rate:g}.",
-        hint=f"Try a smaller rate: --lr {rate / 10:g}",
+def _finished(learner: Learner, validate: Callable[[], Figures | None]) -> Epoch:
+    """The epoch's line; the learner still stands at its end."""
+    position = learner.position
+    if not _is_finite_network(learner.network):
+        raise _diverged("a weight", learner, position.step)
+    learner.share_buffers()
+    figures = validate()
+    if figures is not None and not math.isfinite(figures.loss):
+        raise _diverged("the validation loss", learner, position.step)
+    sums = learner.sums.over_all(learner.world)
+    images = int(sums.images)
+    return Epoch(
+        epoch=position.epoch,
+        seconds=position.seconds,
+        images_per_second=images / position.seconds,
+        lr=learner.rate,
+        train_loss=float(sums.loss) / images,
+        train_top1=int(sums.correct) / images,
+        val_loss=None if figures is None else figures.loss,
+        val_top1=None if figures is None else figures.top1,
     )
 
 
-def _is_finite(value: float) -> bool:
-    return value - value == 0
+def _is_finite_network(network: nn.Module) -> bool:
+    """The loss is taken before the step: after the last one only the weights can tell."""
+    tensors = [t for t in network.state_dict().values() if t.is_floating_point()]
+    return not tensors or bool(torch.stack([t.isfinite().all() for t in tensors]).all())
+
+
+def _diverged(
+    what: str, learner: Learner, step: int, pictures: Sequence[str] = ()
+) -> DivergedError:
+    some = ", ".join(pictures[:_PICTURES_NAMED]) + ", ..." * (len(pictures) > _PICTURES_NAMED)
+    return DivergedError(
+        f"Training diverged: {what} is NaN or infinite in epoch {learner.position.epoch}, "
+        f"step {step}, at a learning rate of {learner.rate:g}"
+        + (f", on the pictures {some}." if some else "."),
+        hint=f"Try a smaller rate: --lr {learner.config.lr / 10:g}",
+        results={"pictures": list(pictures)} if pictures else {},
+    )

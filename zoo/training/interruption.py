@@ -2,39 +2,54 @@
 
 import signal
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from types import FrameType
 
 from zoo.errors import InterruptionError, TerminationError
 
 
+@dataclass
+class Stop:
+    """Whether training is to stop."""
+
+    signal: int = 0
+    """The number of the signal that came; 0 for none."""
+
+    def raise_if(self, number: int) -> None:
+        """Ends the training if the number is a signal's.
+
+        Raises:
+            InterruptionError: SIGINT.
+            TerminationError: SIGTERM.
+        """
+        if number:
+            stopped = TerminationError if number == signal.SIGTERM else InterruptionError
+            raise stopped("Training was stopped.")
+
+
 @contextmanager
-def graceful_stop() -> Iterator[Callable[[], None]]:
-    """Yields a check that raises once a signal has come. A second signal stops at once.
+def graceful_stop(*, launched: bool = False) -> Iterator[Stop]:
+    """Remembers the first signal; a second one stops at once.
 
-    Outside the main thread, where signals can't be caught, the check never raises.
+    Outside the main thread, where signals can't be caught, none is ever remembered.
 
-    Raises (from the check):
-        InterruptionError: after SIGINT.
-        TerminationError: after SIGTERM.
+    Args:
+        launched: torchrun started this process; it passes a signal on that may have come here
+            already, and kills what takes too long, so that further ones mean nothing.
     """
-    received: list[int] = []
-
-    def check() -> None:
-        if received:
-            stopped = TerminationError if received[0] == signal.SIGTERM else InterruptionError
-            raise stopped("Training was stopped; epochs that were finished are kept.")
-
+    stop = Stop()
     if threading.current_thread() is not threading.main_thread():
-        yield check
+        yield stop
         return
 
     before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
 
     def remember(number: int, _: FrameType | None) -> None:
-        received.append(number)
-        restore()
+        stop.signal = stop.signal or number
+        if not launched:
+            restore()
 
     def restore() -> None:
         for number, handler in before.items():
@@ -43,6 +58,6 @@ def graceful_stop() -> Iterator[Callable[[], None]]:
     for number in before:
         signal.signal(number, remember)
     try:
-        yield check
+        yield stop
     finally:
         restore()

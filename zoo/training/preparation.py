@@ -1,25 +1,34 @@
 """Getting ready to train: everything is resolved and checked before the first step."""
 
+import hashlib
+import json
 import os
 import platform
+import secrets
 import sys
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
+from torch import nn
 
-from zoo import __version__, data, devices, modelfile
+from zoo import __version__, data, devices, modelfile, precision
 from zoo.data.augment import check_applies
 from zoo.data.gathering import Progress
 from zoo.description import Description, Training, decide_preprocessing, describe
 from zoo.downloads import Downloads
-from zoo.errors import UsageError
+from zoo.errors import RecipeError, UsageError
+from zoo.layers import Shape
 from zoo.modelfile import Source
+from zoo.precision import Precision
 from zoo.provenance import Task, check_classes, task_of, trained_recipe
-from zoo.schema import Recipe
+from zoo.schema import Recipe, Train
+from zoo.training.distributed import World, launcher
+from zoo.training.learner import Learner
+from zoo.training.losses import class_weights, has_auxiliary_outputs
 from zoo.training.run import check_run_output, create_run
-from zoo.training.session import Session
+from zoo.training.session import Prepared, Session
 from zoo.training.transfer import donor_of, find_head, load_donor, with_donors_preprocessing
 
 if TYPE_CHECKING:
@@ -53,8 +62,12 @@ class Request:
     force: bool = False
 
 
-def prepare(request: Request) -> Session:
+def prepare(request: Request, world: World | None = None) -> Session:
     """Resolves everything, reads the data, builds the network and makes the run directory.
+
+    Args:
+        request: what the user asked for.
+        world: this process among those that train together; only the first one writes the run.
 
     Raises:
         UsageError: MODEL, the device or the output can't be.
@@ -63,6 +76,41 @@ def prepare(request: Request) -> Session:
         ModelFileError: the model file is refused or corrupt.
         DiskError: the run can't be written.
     """
+    world = world or World()
+    if world.is_first:
+        check_run_output(request.output, force=request.force)
+    prepared, task = assemble(request, world)
+    run = None
+    if world.is_first:
+        run = create_run(f"{prepared.name}-{task.name}", request.output, force=request.force)
+    settings = world.of_first(
+        run
+        and {
+            "schema": 1,
+            "id": secrets.token_hex(8),
+            "run": str(run.path),
+            "origin": request.model,
+            "command": sys.argv[1:],
+            "launcher": launcher(),
+            "data": _place(task),
+            "weights": None if request.weights is None else str(request.weights),
+            "max_steps": request.max_steps,
+            **settings_of(prepared),
+        }
+    )
+    assert settings is not None
+    session = Session(prepared, run, settings, request.max_steps)
+    if run is None:
+        session.save()
+    else:
+        initial = prepared.learner.network
+        split = prepared.data.split_csv
+        run.start(settings, split, initial, prepared.description, session.save)
+    return session
+
+
+def assemble(request: Request, world: World) -> tuple[Prepared, Task]:
+    """Everything that a training needs but its run directory, and where the pictures are from."""
     source = modelfile.resolve(request.model)
     if request.weights is not None and source.path is not None:
         raise UsageError(
@@ -77,13 +125,11 @@ def prepare(request: Request) -> Session:
         weights=request.weights,
     )
     recipe = task.recipe
-    check_run_output(request.output, force=request.force)
-    device = devices.choose(request.device)
-    if request.threads is not None:
-        torch.set_num_threads(request.threads)
+    precision = choose_precision(recipe.train, request.device, world)
+    devices.use_threads(request.threads)
     description, notes = _described(source, recipe)
     donor = None
-    if source.path is None and request.weights is None and _needs_head(recipe):
+    if source.path is None and request.weights is None and needs_head(recipe.train):
         notes.append(
             "train.head_epochs and train.backbone_lr are meant for weights that are trained "
             "already: --weights FILE"
@@ -96,14 +142,16 @@ def prepare(request: Request) -> Session:
         description = description.model_copy(update={"preprocessing": chosen})
         notes += replaced
     check_applies(recipe.augment, description.arguments.in_channels)
-    opened = data.open_data(
-        recipe.dataset,
-        description.preprocessing,
-        data.Access(
-            task.given, request.downloads, request.progress, task.recorded, task.must_match
-        ),
-        measure=None if _keeps_measured(source, recipe) else recipe.preprocess,
-    )
+    with world.one_after_another():
+        opened = data.open_data(
+            recipe.dataset,
+            description.preprocessing,
+            data.Access(
+                task.given, request.downloads, request.progress, task.recorded, task.must_match
+            ),
+            measure=None if _keeps_measured(source, recipe) else recipe.preprocess,
+        )
+    check_pictures(recipe.train, opened)
     description = description.model_copy(update={"preprocessing": opened.preprocessing})
     if source.path is None:
         arguments = description.arguments.model_copy(update={"num_classes": len(opened.classes)})
@@ -114,43 +162,41 @@ def prepare(request: Request) -> Session:
         notes += _replaced(source, description)
     edits = request.layer_settings
     network = modelfile.instantiate(source, edits, seed=recipe.train.seed)
-    head = find_head(network, description.input_shape) if _needs_head(recipe) else None
     if request.weights is not None:
         origin, loaded = load_donor(
             network, request.weights, donor, description.input_shape, opened.classes
         )
         description = description.model_copy(update={"origin": origin})
         notes += loaded
-    network = network.to(device)
-    training = Training(
-        recipe=task.name,
-        recipe_hash=recipe.digest(),
-        content=recipe.content(),
-    )
     description = modelfile.with_edits(description, edits).model_copy(
-        update={"classes": opened.classes, "training": training, "metrics": {}}
+        update={
+            "classes": opened.classes,
+            "training": trained_by(task.name, recipe),
+            "metrics": {},
+        }
     )
-    name = source.card.name
-    run = create_run(f"{name}-{task.name}", request.output, force=request.force)
-    session = Session(
-        name=name,
+    learner = make_learner(network, recipe, description, opened, precision, world)
+    prepared = Prepared(
+        name=source.card.name,
         recipe_name=task.name,
         recipe=recipe,
         data=opened,
-        network=network,
-        head=head,
+        learner=learner,
         description=description,
-        device=device,
-        run=run,
-        max_steps=request.max_steps,
         notes=[*notes, *task.notes, *opened.notes],
     )
-    run.start(_settings(session, request, task), opened.split_csv, network, description)
-    return session
+    return prepared, task
 
 
-def _needs_head(recipe: Recipe) -> bool:
-    return recipe.train.head_epochs > 0 or recipe.train.backbone_lr != 1
+def trained_by(name: str, recipe: Recipe) -> Training:
+    """What a model file says of the recipe it learned by."""
+    return Training(recipe=name, recipe_hash=recipe.digest(), content=recipe.content())
+
+
+def _place(task: Task) -> str | None:
+    """The directory that the pictures were looked for in."""
+    place = task.given or task.recipe.dataset.root
+    return None if place is None else os.path.abspath(Path(place).expanduser())
 
 
 def _described(source: Source, recipe: Recipe) -> tuple[Description, list[str]]:
@@ -195,33 +241,3 @@ def _replaced(source: Source, description: Description) -> list[str]:
         f"the recipe's preprocessing replaces that of {source.name}: "
         f"mean {chosen.mean}, std {chosen.std}"
     ]
-
-
-def _settings(session: Session, request: Request, task: Task) -> dict[str, Any]:
-    place = task.given or task.recipe.dataset.root
-    return {
-        "schema": 1,
-        "model": session.name,
-        "origin": request.model,
-        "recipe": session.recipe_name,
-        "command": sys.argv[1:],
-        "data": None if place is None else os.path.abspath(Path(place).expanduser()),
-        "weights": None if request.weights is None else str(request.weights),
-        "resolved_recipe": session.recipe.model_dump(mode="json"),
-        "arguments": session.description.arguments.model_dump(mode="json"),
-        "edits": list(session.description.edits),
-        "preprocessing": session.description.preprocessing.model_dump(mode="json"),
-        "pictures": session.data.counts,
-        "seed": session.recipe.train.seed,
-        "max_steps": request.max_steps,
-        "device": str(session.device),
-        "precision": session.precision,
-        "threads": session.threads,
-        "versions": {
-            "zoo": __version__,
-            "torch": torch.__version__,
-            "python": platform.python_version(),
-        },
-        "platform": platform.platform(),
-        "pid": os.getpid(),
-    }

@@ -1,14 +1,13 @@
 """The directory that one `zoo train` writes (DESIGN: a run)."""
 
 import csv
-import fcntl
 import io
 import json
 import os
 import shlex
 import shutil
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, fields
 from itertools import count
@@ -22,13 +21,16 @@ from zoo.description import Description
 from zoo.errors import (
     DiskError,
     ExitCode,
+    ModelFileError,
+    NotFoundError,
     OutputExistsError,
-    RunInUseError,
     SigtermInterrupt,
     ZooError,
 )
-from zoo.files import check_is_run, disk_errors, write_text
+from zoo.files import check_is_run, disk_errors, remove_leftovers, write_text
 from zoo.training.engine import Epoch
+from zoo.training.lock import NAME as LOCK
+from zoo.training.lock import check_free, lock
 
 _STATUSES = {
     ExitCode.DIVERGED: "diverged",
@@ -42,7 +44,7 @@ class Run:
 
     `run.json` says everything that was resolved and how it ended, `results.csv` has a row per
     epoch, `split.csv` the split, `best.safetensors` and `last.safetensors` the models,
-    `events.jsonl` what happened when.
+    `state.safetensors` all that going on needs, `events.jsonl` what happened when.
     """
 
     def __init__(self, path: Path, replaced: Path | None = None) -> None:
@@ -51,7 +53,6 @@ class Run:
         """The run that stood here, until this one has an epoch."""
         self._lock: int | None = lock(path)
         self._settings: dict[str, Any] = {}
-        self._epochs: list[Epoch] = []
 
     @property
     def best(self) -> Path:
@@ -63,12 +64,18 @@ class Run:
         """The model of the last finished epoch; before the first, the initial weights."""
         return self.path / "last.safetensors"
 
+    @property
+    def state(self) -> Path:
+        """What going on needs; its rename is the commit of an epoch."""
+        return self.path / "state.safetensors"
+
     def start(
         self,
         settings: dict[str, Any],
         split_csv: str | None,
         network: nn.Module,
         description: Description,
+        save_state: Callable[[], None],
     ) -> None:
         """Writes what is known before the first step.
 
@@ -85,25 +92,48 @@ class Run:
             if split_csv is not None:
                 write_text(self.path / "split.csv", split_csv)
             modelfile.save(self.last, network, description)
-            self._event("started")
+            save_state()
+            self.event("started")
         except BaseException:
             self._abandon()
             raise
 
-    def append(self, epoch: Epoch) -> None:
-        """Adds a row to `results.csv`.
+    def recorded(self, key: str) -> Any:
+        """What `run.json` says.
+
+        Raises:
+            ModelFileError: it is damaged.
+        """
+        path = self.path / "run.json"
+        try:
+            with disk_errors("read", path):
+                return json.loads(path.read_text(encoding="utf-8")).get(key)
+        except (ValueError, AttributeError) as error:
+            raise ModelFileError(f"{path} is damaged: {error}.") from error
+
+    def go_on(self, settings: dict[str, Any]) -> None:
+        """Writes that a run that was stopped goes on, and clears what a killed process left.
+
+        Raises:
+            DiskError: the disk is full, or there is no permission.
+        """
+        self._settings = settings
+        remove_leftovers(self.path)
+        self._write_status("running")
+        self.event("resumed")
+
+    def write_results(self, epochs: Sequence[Epoch]) -> None:
+        """Writes `results.csv`, a row per epoch.
 
         Raises:
             DiskError: the disk is full.
         """
-        self._epochs.append(epoch)
         text = io.StringIO()
         writer = csv.DictWriter(text, [field.name for field in fields(Epoch)], lineterminator="\n")
         writer.writeheader()
-        writer.writerows(asdict(epoch) for epoch in self._epochs)
+        writer.writerows(asdict(epoch) for epoch in epochs)
         write_text(self.path / "results.csv", text.getvalue())
-        self._event("epoch", **asdict(epoch))
-        if self._replaced is not None:
+        if epochs and self._replaced is not None:
             shutil.rmtree(self._replaced, ignore_errors=True)
             self._replaced = None
 
@@ -123,7 +153,7 @@ class Run:
             DiskError: the disk is full.
         """
         self._write_status(status, **{**results, "exit_code": exit_code})
-        self._event(status)
+        self.event(status)
         self.release()
 
     @contextmanager
@@ -154,7 +184,12 @@ class Run:
         document = {**self._settings, "exit_code": None, **results, "status": status}
         write_text(self.path / "run.json", json.dumps(document, indent=2, allow_nan=False) + "\n")
 
-    def _event(self, event: str, **content: Any) -> None:
+    def event(self, event: str, **content: Any) -> None:
+        """Adds a line to `events.jsonl`.
+
+        Raises:
+            DiskError: the disk is full.
+        """
         line = json.dumps({"time": round(time.time(), 3), "event": event, **content})
         path = self.path / "events.jsonl"
         with disk_errors("write", path), path.open("a", encoding="utf-8") as file:
@@ -167,12 +202,14 @@ def check_run_output(output: Path | None, *, force: bool) -> None:
     Raises:
         OutputExistsError: `output` exists and `force` is false.
         UsageError: `force` would remove a directory that no run wrote.
+        RunInUseError: another process is writing it.
     """
     if output is None or not os.path.lexists(output) or _is_empty_directory(output):
         return
     if not force:
         raise OutputExistsError(f"{output} exists.", hint="Replace it with --force.")
     check_is_run(output)
+    check_free(output)
 
 
 def create_run(name: str, output: Path | None, *, force: bool) -> Run:
@@ -193,33 +230,13 @@ def create_run(name: str, output: Path | None, *, force: bool) -> Run:
     check_run_output(output, force=force)
     if os.path.lexists(output) and not _is_empty_directory(output):
         os.close(lock(output))  # refuses one that is being written
-        replaced = output.with_name(f".{output.name}.replaced")
+        replaced = _aside(output)
         with disk_errors("set aside", output):
             shutil.rmtree(replaced, ignore_errors=True)
             output.rename(replaced)
     with disk_errors("make the directory", output):
         output.mkdir(parents=True, exist_ok=True)
     return Run(output, replaced)
-
-
-def lock(directory: Path) -> int:
-    """Holds a run directory until the descriptor is closed or the process ends, however it ends.
-
-    Raises:
-        RunInUseError: another process holds it.
-        DiskError: there is no permission.
-    """
-    with disk_errors("lock", directory):
-        descriptor = os.open(directory / ".lock", os.O_CREAT | os.O_RDWR, 0o666)
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            os.close(descriptor)
-            raise RunInUseError(
-                f"{directory} is being written by another process.",
-                hint="Give --output another name, or wait.",
-            ) from error
-    return descriptor
 
 
 def _exit_code(error: BaseException) -> ExitCode:
@@ -232,8 +249,29 @@ def _exit_code(error: BaseException) -> ExitCode:
     return ExitCode.BUG
 
 
+def open_run(path: Path) -> Run:
+    """Locks a run directory that exists.
+
+    Raises:
+        NotFoundError: it is none.
+        RunInUseError: another process is writing it.
+    """
+    if not (path / "run.json").is_file():
+        raise NotFoundError(
+            f"{path} is no run: it holds no run.json.", hint="zoo runs list shows every run."
+        )
+    replaced = _aside(path)
+    return Run(path, replaced if replaced.is_dir() else None)
+
+
+def _aside(path: Path) -> Path:
+    """Where a run stands while one that replaces it has no epoch yet."""
+    return path.with_name(f".{path.name}.replaced")
+
+
 def _is_empty_directory(path: Path) -> bool:
-    return path.is_dir() and not any(path.iterdir())
+    """Also where only a lock is left, of a process that was killed at once."""
+    return path.is_dir() and not [entry for entry in path.iterdir() if entry.name != LOCK]
 
 
 def _numbered(parent: Path, name: str) -> Path:

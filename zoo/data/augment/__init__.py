@@ -9,7 +9,7 @@ from torch import Tensor
 from zoo.data.augment.blur import random_gaussian_blur
 from zoo.data.augment.color import random_brightness, random_channel_shift, random_color_jitter
 from zoo.data.augment.crop import random_crop, random_resized_crop
-from zoo.data.augment.draws import Draws
+from zoo.data.augment.draws import Draws, Part
 from zoo.data.augment.erase import random_erasing
 from zoo.data.augment.geometry import affine, random_affine, random_flips
 from zoo.data.augment.mix import mix
@@ -17,10 +17,12 @@ from zoo.data.augment.policies import rand_augment, trivial_augment
 from zoo.errors import RecipeError
 from zoo.schema import Augment
 
-__all__ = ["affine", "augment", "check_applies", "mix"]
+__all__ = ["Part", "affine", "augment", "check_applies", "mix"]
 
 
-def augment(images: Tensor, settings: Augment, generator: torch.Generator) -> Tensor:
+def augment(
+    images: Tensor, settings: Augment, generator: torch.Generator, part: Part | None = None
+) -> Tensor:
     """Randomly changed pictures.
 
     In this order: random_crop, random_resized_crop, rotation, shifts, shear and zoom in one,
@@ -32,11 +34,12 @@ def augment(images: Tensor, settings: Augment, generator: torch.Generator) -> Te
         settings: the recipe's `augment`; `check_applies` has passed it.
         generator: on the CPU; the numbers drawn depend on it and N alone, and what one option
             draws on no other.
+        part: where the pictures stand in a batch that several processes share.
 
     Returns:
         (N, C, H, W), float, 0 to 255.
     """
-    draws = Draws(len(images), generator)
+    draws = Draws(len(images), generator, part)
     images = _placed(images, settings, draws)
     if not images.is_floating_point():
         images = images.float()

@@ -1,9 +1,21 @@
 """The random numbers of one batch: drawn on the CPU, one stream for each option."""
 
+from dataclasses import dataclass
+
 import torch
 from torch import Tensor
 
 from zoo.data import randomness
+
+
+@dataclass(frozen=True)
+class Part:
+    """A process's pictures of a batch that several processes share."""
+
+    start: int
+    """Place of the first one in the batch."""
+    total: int
+    """Pictures in the whole batch."""
 
 
 class Draws:
@@ -13,14 +25,22 @@ class Draws:
     nothing that another one draws.
     """
 
-    def __init__(self, count: int, generator: torch.Generator) -> None:
+    def __init__(
+        self, count: int, generator: torch.Generator, part: Part | None = None
+    ) -> None:
         """Takes one number from the generator, whatever will be drawn.
 
         Args:
-            count: pictures in the batch, N.
+            count: pictures here, N.
             generator: on the CPU.
+            part: where they stand in their batch, so that a picture's numbers do not depend on
+                how many processes share it; None is the whole batch.
         """
-        self.count = count
+        part = part or Part(0, count)
+        self.total = part.total
+        """Pictures in the whole batch."""
+        self.here = slice(part.start, part.start + count)
+        """Those that are here."""
         self._seed = int(torch.randint(2**63 - 1, (), generator=generator))
 
     def generator(self, option: str) -> torch.Generator:
@@ -29,7 +49,7 @@ class Draws:
 
     def unit(self, option: str, rows: int) -> Tensor:
         """(rows, N), uniform in [0, 1)."""
-        return torch.rand(rows, self.count, generator=self.generator(option))
+        return torch.rand(rows, self.total, generator=self.generator(option))[:, self.here]
 
 
 def between(unit: Tensor, low: float | Tensor, high: float | Tensor) -> Tensor:

@@ -5,7 +5,7 @@ import torch
 import torch.nn.functional as F  # noqa: N812 (the field's name for it)
 from torch import Tensor
 
-from zoo.data.augment.draws import Draws, below, per_picture
+from zoo.data.augment.draws import Draws, Part, below, per_picture
 from zoo.data.augment.rectangles import boxes
 from zoo.schema import Augment
 
@@ -16,6 +16,7 @@ def mix(
     settings: Augment,
     generator: torch.Generator,
     num_classes: int,
+    part: Part | None = None,
 ) -> tuple[Tensor, Tensor]:
     """Each picture mixed with the one before it in the batch, and its label by the same share.
 
@@ -27,11 +28,13 @@ def mix(
         settings: the recipe's `augment`.
         generator: on the CPU.
         num_classes: length of a label.
+        part: where the pictures stand in a batch that several processes share; each process
+            mixes its own pictures.
 
     Returns:
         Pictures (N, C, H, W) and labels (N, num_classes), float, each row summing to 1.
     """
-    draws = Draws(len(images), generator)
+    draws = Draws(len(images), generator, part)
     is_mixup = bool(settings.mixup)
     if settings.mixup and settings.cutmix:
         is_mixup = bool(torch.rand((), generator=draws.generator("mix")) < 0.5)
@@ -75,5 +78,5 @@ def _span(middle: Tensor, share: Tensor, side: int) -> tuple[Tensor, Tensor]:
 def _beta(option: str, alpha: float, draws: Draws) -> Tensor:
     """(N,) of the Beta(alpha, alpha) distribution; torch has none with a generator."""
     seed = int(torch.randint(2**63 - 1, (), generator=draws.generator(option)))
-    shares = numpy.random.default_rng(seed).beta(alpha, alpha, draws.count)
-    return torch.from_numpy(shares).float()
+    shares = numpy.random.default_rng(seed).beta(alpha, alpha, draws.total)
+    return torch.from_numpy(shares).float()[draws.here]

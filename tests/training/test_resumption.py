@@ -1,0 +1,386 @@
+"""Going on with a run: to the same bits, wherever it was stopped."""
+
+import csv
+import errno
+import json
+import os
+import random
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from zoo.errors import (
+    DiskError,
+    DivergedError,
+    InterruptionError,
+    ModelFileError,
+    NotFoundError,
+    RunInUseError,
+    UsageError,
+    ZooError,
+)
+from zoo.training.preparation import Request, prepare
+from zoo.training.resumption import resume
+from zoo.training.session import Session
+
+ALL_ON = (
+    "augment.rotation_range=10",
+    "augment.mixup=0.2",
+    "train.ema_decay=0.9",
+    "train.clip_norm=1",
+    "train.label_smoothing=0.1",
+    "train.class_weights=balanced",
+    "train.warmup_epochs=0.5",
+)
+RECIPES = {
+    "everything, bf16": (*ALL_ON, "train.precision=bf16"),
+    "everything, fp32": (*ALL_ON, "train.precision=fp32", "train.optimizer=adamw"),
+    "fp16 has a scaler": ("train.precision=fp16", "train.batch_size=256"),
+    "sgd, accumulated": ("train.optimizer=sgd", "train.lr=0.05", "train.accumulate=2"),
+    "rmsprop, plateau": (
+        "train.optimizer=rmsprop", "train.schedule=plateau", "train.plateau_patience=1",
+    ),
+    "one-cycle, patience": ("train.schedule=one-cycle", "train.patience=1", "train.lr=0.1"),
+    "head first": ("train.head_epochs=1", "train.unfreeze_epochs=1", "train.backbone_lr=0.1"),
+}  # fmt: skip
+FILES = ("last.safetensors", "best.safetensors", "split.csv")
+
+
+def start(path: Path, *overrides: str, model: str = "keras-mnist-cnn", **request: Any) -> Session:
+    settings = ("train.epochs=3", "train.batch_size=128", *overrides)
+    last = {setting.partition("=")[0]: setting for setting in settings}
+    return prepare(
+        Request(model=model, recipe="digits", overrides=tuple(last.values()), output=path, **request)
+    )
+
+
+def again(path: Path, *overrides: str, override: bool = False, **request: Any) -> Session:
+    return resume(path, Request(model="", overrides=overrides, **request), override=override)
+
+
+def finish(session: Session, stop_after: int | None = None) -> None:
+    """Trains to the end, or up to so many steps, where a signal comes."""
+    seen = 0
+
+    def on_step(_: int) -> None:
+        nonlocal seen
+        if seen == stop_after:
+            raise InterruptionError("stop")
+        seen += 1
+
+    for _ in session.epochs(on_step):
+        pass
+    session.outcome()
+
+
+def rows(run: Path) -> list[dict[str, str]]:
+    with (run / "results.csv").open() as file:
+        found = list(csv.DictReader(file))
+    return [{k: v for k, v in r.items() if k not in ("seconds", "images_per_second")} for r in found]
+
+
+def assert_same(run: Path, other: Path) -> None:
+    for name in FILES:
+        assert (run / name).read_bytes() == (other / name).read_bytes(), name
+    assert rows(run) == rows(other)
+
+
+@pytest.mark.parametrize("name", RECIPES)
+def test_a_run_stopped_anywhere_ends_with_the_same_bits(name: str, tmp_path: Path) -> None:
+    finish(start(tmp_path / "whole", *RECIPES[name]))
+    run = tmp_path / "stopped"
+    per_epoch = 6 if "accumulate" in str(RECIPES[name]) or "256" in str(RECIPES[name]) else 11
+    stops = random.Random(name).sample(range(3 * per_epoch - 2), 2)
+    with pytest.raises(InterruptionError):
+        finish(start(run, *RECIPES[name]), stop_after=stops[0])
+    with pytest.raises(InterruptionError):
+        finish(again(run), stop_after=2)
+    torch.rand(7)  # nothing hangs on the global generator
+    finish(again(run))
+    assert_same(run, tmp_path / "whole")
+    document = json.loads((run / "run.json").read_text())
+    assert (document["status"], document["exit_code"]) == ("finished", 0)
+
+
+def test_a_signal_during_validation_loses_no_step(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    finish(start(tmp_path / "whole"))
+    session = start(tmp_path / "run")
+
+    def interrupted(*arguments: object, **options: object) -> None:
+        raise InterruptionError("stop")
+
+    with monkeypatch.context() as patch, pytest.raises(InterruptionError):
+        patch.setattr("zoo.evaluation.evaluate_network", interrupted)
+        finish(session)
+    assert not rows_exist(tmp_path / "run")
+    finish(again(tmp_path / "run"))
+    assert_same(tmp_path / "run", tmp_path / "whole")
+
+
+def rows_exist(run: Path) -> bool:
+    return (run / "results.csv").exists()
+
+
+def test_the_interruption_says_how_to_go_on(tmp_path: Path) -> None:
+    with pytest.raises(InterruptionError) as caught:
+        finish(start(tmp_path / "a run"), stop_after=3)
+    command = f"zoo train --resume '{tmp_path}/a run'"
+    assert caught.value.hint == command
+    assert caught.value.results == {"run": str(tmp_path / "a run"), "resume": command}
+
+
+def test_checkpoints_within_an_epoch(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    finish(start(tmp_path / "whole"))
+    session = start(tmp_path / "run", "train.checkpoint_every=4")
+    with pytest.raises(KeyboardInterrupt):  # at once: nothing more is saved
+        for _ in session.epochs(stop_at(17)):
+            pass
+    session.run.release()  # type: ignore[union-attr]
+    resumed = again(tmp_path / "run")
+    position = resumed.learner.position
+    assert (position.epoch, position.step, position.done) == (2, 4, 15)
+    finish(resumed)
+    assert_same(tmp_path / "run", tmp_path / "whole")
+
+
+def stop_at(step: int) -> Any:
+    left = [step]
+
+    def on_step(_: int) -> None:
+        left[0] -= 1
+        if left[0] < 0:
+            raise KeyboardInterrupt
+
+    return on_step
+
+
+class Faults:
+    """Makes the n-th write, fsync or rename fail."""
+
+    def __init__(self, fails: int | None) -> None:
+        self.left = fails
+        self.count = 0
+
+    def pass_or_fail(self) -> None:
+        self.count += 1
+        if self.count - 1 == self.left:
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+
+@contextmanager
+def faults(monkeypatch: pytest.MonkeyPatch, fails: int | None) -> Iterator[Faults]:
+    import safetensors.torch
+
+    found = Faults(fails)
+
+    def guarded(function: Any) -> Any:
+        def run(*arguments: Any, **options: Any) -> Any:
+            found.pass_or_fail()
+            return function(*arguments, **options)
+
+        return run
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "fsync", guarded(os.fsync))
+        patch.setattr(Path, "replace", guarded(Path.replace))
+        patch.setattr(Path, "write_text", guarded(Path.write_text))
+        patch.setattr(safetensors.torch, "save_file", guarded(safetensors.torch.save_file))
+        yield found
+
+
+def test_no_failing_write_of_a_commit_loses_anything(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    options = ("train.epochs=2", "train.ema_decay=0.9")
+    finish(start(tmp_path / "whole", *options, model="lenet5"))
+    base = tmp_path / "base"
+    with pytest.raises(InterruptionError):
+        finish(start(base, *options, model="lenet5"), stop_after=13)
+    (base / ".lock").unlink()
+
+    def second_epoch(run: Path, fails: int | None) -> int:
+        shutil.copytree(base, run)
+        session = again(run)
+        with faults(monkeypatch, fails) as found:
+            for _ in session.epochs():
+                pass
+        session.run.release()  # type: ignore[union-attr]
+        return found.count
+
+    operations = second_epoch(tmp_path / "count", None)
+    assert operations >= 12  # state, last, best, results: write, two fsyncs and a rename each
+    for fails in range(operations):
+        run = tmp_path / f"fails-{fails}"
+        with pytest.raises(DiskError, match="No space left"):
+            second_epoch(run, fails)
+        assert not list(run.glob(".zoo-*")), "a temporary file is left"
+        finish(again(run))
+        assert_same(run, tmp_path / "whole")
+        shutil.rmtree(run)
+
+
+def test_what_a_killed_writer_left_is_removed(stopped: Path) -> None:
+    (stopped / ".zoo-0123456789abcdef.tmp").write_bytes(b"half a state")
+    again(stopped)
+    assert not list(stopped.glob(".zoo-*"))
+
+
+@pytest.fixture
+def stopped(tmp_path: Path) -> Path:
+    """A run of LeNet-5 that was stopped in its second epoch of three."""
+    with pytest.raises(InterruptionError):
+        finish(start(tmp_path / "run", model="lenet5"), stop_after=15)
+    return tmp_path / "run"
+
+
+def refused(run: Path, *overrides: str, **request: Any) -> str:
+    with pytest.raises(UsageError) as caught:
+        again(run, *overrides, **request)
+    assert "--override" in caught.value.hint
+    return caught.value.message
+
+
+def test_what_changed_is_listed(stopped: Path) -> None:
+    found = refused(stopped, "train.lr=0.1", "augment.rotation_range=3", threads=1)
+    assert "train.lr: 0.001 before, 0.1 now" in found
+    assert "augment.rotation_range: 10.0 before, 3.0 now" in found
+    if torch.get_num_threads() != 1:
+        assert "threads" in found
+
+
+def test_another_processor_or_torch_is_a_change(
+    stopped: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("zoo.devices.kind_of", lambda device: "an abacus")
+    monkeypatch.setattr(torch, "__version__", "9.9")
+    found = refused(stopped)
+    assert "an abacus now" in found
+    assert "versions.torch" in found
+    assert again(stopped, override=True)
+
+
+def test_override_accepts_and_says_so(stopped: Path) -> None:
+    session = again(stopped, "train.optimizer=sgd", "train.batch_size=64", override=True)
+    notes = " ".join(session.prepared.notes)
+    assert "overridden: train.optimizer: adam before, sgd now" in notes
+    assert "trained from its start" in notes
+    assert session.learner.position.step == 0
+    finish(session)
+    assert len(rows(stopped)) == 3
+
+
+def test_what_changes_no_weight_may_change(stopped: Path, tmp_path: Path) -> None:
+    finish(start(tmp_path / "whole", model="lenet5"))
+    finish(again(stopped, "train.checkpoint_every=2"))
+    assert_same(stopped, tmp_path / "whole")
+
+
+def test_epochs_may_be_raised_but_not_lowered(stopped: Path) -> None:
+    assert "train.epochs: 3 before, 2 now" in refused(stopped, "train.epochs=2")
+    finish(again(stopped, "train.epochs=5"))
+    assert [row["epoch"] for row in rows(stopped)] == ["1", "2", "3", "4", "5"]
+    finish(again(stopped, "train.epochs=6"))  # a finished run goes on too
+    assert len(rows(stopped)) == 6
+    with pytest.raises(UsageError, match="6 epochs are done or begun"):
+        again(stopped, "train.epochs=2", override=True)
+
+
+def test_resuming_a_finished_run_changes_nothing(stopped: Path) -> None:
+    finish(again(stopped))
+    before = {name: (stopped / name).read_bytes() for name in FILES}
+    finish(again(stopped))
+    assert before == {name: (stopped / name).read_bytes() for name in FILES}
+
+
+def test_a_change_is_refused_without_touching_the_run(stopped: Path) -> None:
+    before = (stopped / "run.json").read_bytes()
+    refused(stopped, "train.lr=0.1")
+    assert (stopped / "run.json").read_bytes() == before
+    finish(again(stopped))  # and lets go of its lock
+
+
+def broken(stopped: Path, change: str, tmp_path: Path) -> None:
+    state = stopped / "state.safetensors"
+    content = bytearray(state.read_bytes())
+    if change == "truncated":
+        state.write_bytes(content[: len(content) // 2])
+    elif change == "flipped":
+        content[-5] ^= 1
+        state.write_bytes(content)
+    elif change == "missing":
+        state.unlink()
+    elif change == "another run's":
+        with pytest.raises(InterruptionError):
+            finish(start(tmp_path / "other", model="lenet5"), stop_after=2)
+        shutil.copy(tmp_path / "other" / state.name, state)
+    elif change == "a model file":
+        shutil.copy(stopped / "last.safetensors", state)
+    elif change == "empty":
+        state.write_bytes(b"")
+
+
+@pytest.mark.parametrize(
+    "change", ["truncated", "flipped", "missing", "another run's", "a model file", "empty"]
+)
+def test_a_bad_state_is_refused(change: str, stopped: Path, tmp_path: Path) -> None:
+    broken(stopped, change, tmp_path)
+    before = {path.name: path.read_bytes() for path in stopped.iterdir() if path.is_file()}
+    with pytest.raises(ModelFileError):
+        again(stopped)
+    assert before == {path.name: path.read_bytes() for path in stopped.iterdir() if path.is_file()}
+
+
+def test_a_directory_that_is_no_run(tmp_path: Path) -> None:
+    with pytest.raises(NotFoundError, match="no run"):
+        again(tmp_path)
+
+
+def test_a_run_that_is_being_written(tmp_path: Path) -> None:
+    session = start(tmp_path / "run", model="lenet5")
+    with pytest.raises(RunInUseError):
+        again(tmp_path / "run")
+    session.run.release()  # type: ignore[union-attr]
+    assert again(tmp_path / "run")
+
+
+def test_divergence_keeps_the_last_finite_checkpoint(tmp_path: Path) -> None:
+    session = start(tmp_path / "run", "train.optimizer=sgd", "train.lr=1e18", "train.precision=fp32")
+    with pytest.raises(DivergedError, match="at a learning rate of 1e") as caught:
+        finish(session)
+    pictures = caught.value.results["pictures"]
+    assert len(pictures) == 128
+    assert str(pictures[0]) in caught.value.message
+    resumed = again(tmp_path / "run")
+    weights = resumed.learner.network.state_dict().values()
+    assert all(bool(tensor.isfinite().all()) for tensor in weights)
+
+
+def test_added_pictures_are_a_change(tmp_path: Path) -> None:
+    from tests.pictures import write_folder
+
+    root = write_folder(tmp_path / "pictures", count=40, size=32)
+    session = prepare(
+        Request(
+            model="lenet5", recipe="folder", data=root, output=tmp_path / "run",
+            overrides=("train.epochs=2", "train.batch_size=8"),
+        )
+    )  # fmt: skip
+    with pytest.raises(InterruptionError):
+        finish(session, stop_after=2)
+    one = next(root.rglob("*.png"))
+    content = bytearray(one.read_bytes())
+    one.with_name("added.png").write_bytes(content)
+    assert "pictures" in refused(tmp_path / "run")
+
+
+def test_every_failure_is_one_of_ours(stopped: Path) -> None:
+    (stopped / "run.json").write_text("{")
+    with pytest.raises(ZooError, match="is damaged"):
+        again(stopped)

@@ -1,0 +1,163 @@
+"""Several processes that train one network, as torchrun starts them; one process is a world too."""
+
+import os
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from typing import TypeVar
+
+import torch
+from torch import Tensor, nn
+from torch import distributed as dist
+from torch.nn.parallel import DistributedDataParallel
+
+from zoo.data.loader import Shard
+from zoo.errors import TerminationError, UsageError
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class World:
+    """This process among those that train together."""
+
+    rank: int = 0
+    size: int = 1
+    local_rank: int = 0
+    """Its place among those on its machine."""
+
+    @property
+    def is_first(self) -> bool:
+        """Whether this is the process that writes the run."""
+        return self.rank == 0
+
+    @property
+    def shard(self) -> Shard:
+        """This process's part of all pictures."""
+        return Shard(self.rank, self.size)
+
+    def sum_in_place(self, tensors: Sequence[Tensor]) -> None:
+        """Replaces each tensor by its sum over all processes."""
+        if self.size > 1:
+            for tensor in tensors:
+                dist.all_reduce(tensor)
+
+    def largest(self, number: int) -> int:
+        """The largest of all processes' numbers."""
+        if self.size == 1:
+            return number
+        shared = torch.tensor(number)
+        dist.all_reduce(shared, dist.ReduceOp.MAX)
+        return int(shared)
+
+    def of_first(self, value: T) -> T:
+        """The first process's value, in all of them."""
+        if self.size == 1:
+            return value
+        values = [value]
+        dist.broadcast_object_list(values, src=0)
+        return values[0]
+
+    def gather(self, value: T) -> list[T]:
+        """All processes' values in the order of their ranks, in all of them."""
+        if self.size == 1:
+            return [value]
+        values: list[T] = [value] * self.size
+        dist.all_gather_object(values, value)
+        return values
+
+    def share_buffers(self, network: nn.Module) -> None:
+        """Gives every process the first one's buffers: each has seen other pictures."""
+        if self.size > 1:
+            for buffer in network.buffers():
+                dist.broadcast(buffer, src=0)
+
+    def wrap(self, network: nn.Module, device: torch.device) -> nn.Module:
+        """The network, whose backward pass averages gradients over all processes."""
+        if self.size == 1:
+            return network
+        return DistributedDataParallel(network, device_ids=None if device.type == "cpu" else [device])
+
+    @contextmanager
+    def one_after_another(self) -> Iterator[None]:
+        """The first process of each machine goes first: what it keeps, the others find ready."""
+        if self.local_rank > 0:
+            self.wait()
+        yield
+        if self.local_rank == 0:
+            self.wait()
+
+    def wait(self) -> None:
+        """Until every process is here."""
+        if self.size > 1:
+            self.largest(0)
+
+
+def is_launched() -> bool:
+    """Whether torchrun started this process."""
+    return "TORCHELASTIC_RUN_ID" in os.environ
+
+
+def launcher() -> str | None:
+    """What names the torchrun that started this process, also after it restarted it.
+
+    None without one. It is the launcher's process on the machine of the first rank.
+    """
+    if not is_launched():
+        return None
+    return f"{os.environ.get('MASTER_ADDR', '')} {os.environ['TORCHELASTIC_RUN_ID']} {os.getppid()}"
+
+
+def is_restarted() -> bool:
+    """Whether torchrun started this process again after one had failed."""
+    return int(os.environ.get("TORCHELASTIC_RESTART_COUNT", "0")) > 0
+
+
+@contextmanager
+def joined(device: str) -> Iterator[tuple[World, str]]:
+    """Joins the processes that torchrun started; without it, this process is alone.
+
+    Args:
+        device: `--device`; among several processes a GPU for each is found by its local rank.
+
+    Yields:
+        The world, and the name of this process's device.
+
+    Raises:
+        UsageError: one GPU is asked for by its number, or there are too few.
+    """
+    size = int(os.environ.get("WORLD_SIZE", "1"))
+    if size == 1:
+        yield World(), device
+        return
+    world = World(int(os.environ["RANK"]), size, int(os.environ.get("LOCAL_RANK", "0")))
+    on_gpu = torch.cuda.is_available() and device in ("auto", "cuda")
+    if on_gpu:
+        if world.local_rank >= torch.cuda.device_count():
+            raise UsageError(
+                f"There are {torch.cuda.device_count()} GPUs for more processes on this machine.",
+                hint=f"torchrun --nproc-per-node {torch.cuda.device_count()}",
+            )
+        device = f"cuda:{world.local_rank}"
+        torch.cuda.set_device(device)
+    elif device not in ("auto", "cpu"):
+        raise UsageError(
+            f"--device {device} is one device for {size} processes.", hint="--device cuda or cpu"
+        )
+    # gloo carries flags and objects also where nccl carries gradients.
+    dist.init_process_group("cpu:gloo,cuda:nccl" if on_gpu else "gloo")
+    try:
+        yield world, device if on_gpu else "cpu"
+    except (RuntimeError, dist.DistError) as error:
+        if not _lost_another(error):
+            raise
+        raise TerminationError("Another process of this training ended.") from error
+    finally:
+        with suppress(RuntimeError):
+            dist.destroy_process_group()
+
+
+def _lost_another(error: Exception) -> bool:
+    """Whether what failed is the exchange with another process, which says itself why."""
+    words = ("gloo", "NCCL", "Connection closed by peer", "Connection reset by peer")
+    return isinstance(error, dist.DistError) or any(word in str(error) for word in words)

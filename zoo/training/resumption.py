@@ -1,0 +1,209 @@
+"""Going on with a run that was stopped, to the bits that it would have had."""
+
+import json
+import os
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from zoo import data, devices, modelfile, recipe
+from zoo.data.split import read_csv
+from zoo.description import Description
+from zoo.errors import DataError, ModelFileError, UsageError
+from zoo.precision import Precision
+from zoo.schema import Recipe
+from zoo.training import checkpoint
+from zoo.training.checkpoint import Checkpoint
+from zoo.training.distributed import World, is_restarted, launcher
+from zoo.training.engine import Epoch
+from zoo.training.learner import Position
+from zoo.training.preparation import Request, trained_by
+from zoo.training.requirements import check_pictures, choose_precision, make_learner
+from zoo.training.run import Run, open_run
+from zoo.training.session import Best, Prepared, Session
+from zoo.training.settings import differences, settings_of
+
+
+def resume(
+    path: Path, request: Request, world: World | None = None, *, override: bool = False
+) -> Session:
+    """Opens a run where it was left.
+
+    Args:
+        path: of the run directory.
+        request: what the user asks for besides; model, recipe and so on are the run's own.
+        world: this process among those that train together.
+        override: accept that settings differ from those the run was started with.
+
+    Raises:
+        NotFoundError: it is no run.
+        RunInUseError: another process is writing it.
+        ModelFileError: the state is missing, corrupt or of another run.
+        UsageError: settings differ, and `override` is false.
+        RecipeError: an override is invalid.
+        DataError: the pictures are missing or bad.
+    """
+    world = world or World()
+    run = open_run(path) if world.is_first else None
+    try:
+        return _resume(path, run, request, world, override=override)
+    except BaseException:
+        if run is not None:
+            run.release()  # what went wrong is not the run's
+        raise
+
+
+def _resume(
+    path: Path, run: Run | None, request: Request, world: World, *, override: bool
+) -> Session:
+    saved = world.of_first(None if run is None else _read(run))
+    assert saved is not None
+    before: dict[str, Any] = saved.session["settings"]
+    chosen, description = _recorded(saved, request)
+    precision = _precision(chosen, before, request, world)
+    devices.use_threads(request.threads or before["threads"])
+    opened = _open_data(path, chosen, description, before, request, world)
+    check_pictures(chosen.train, opened)
+    description = description.model_copy(
+        update={"training": trained_by(before["recipe"], chosen)}
+    )
+    network = modelfile.build(description)
+    learner = make_learner(network, chosen, description, opened, precision, world)
+    prepared = Prepared(
+        name=before["model"],
+        recipe_name=before["recipe"],
+        recipe=chosen,
+        data=opened,
+        learner=learner,
+        description=description,
+        notes=[*opened.notes],
+    )
+    settings = {**before, **settings_of(prepared), "run": str(path), "launcher": launcher()}
+    if request.data is not None:
+        settings["data"] = os.path.abspath(request.data.expanduser())
+    if request.max_steps is not None:
+        settings["max_steps"] = request.max_steps
+    found = differences(before, settings)
+    if found and not override:
+        raise UsageError(
+            f"{path} was started with other settings:\n  " + "\n  ".join(found),
+            hint="Leave them out, or accept them with --override: the run then ends with other "
+            "weights than it would have.",
+        )
+    prepared.notes += [f"overridden: {difference}" for difference in found]
+    same_optimizer = not any(f.startswith(("train.optimizer", "train.momentum")) for f in found)
+    checkpoint.restore(learner, saved, keep_optimizer=same_optimizer)
+    session = _session(prepared, run, settings, saved)
+    _check_epochs(session, before)
+    if learner.position.step > 0 and any(
+        f.startswith(("train.batch_size", "train.accumulate", "pictures")) for f in found
+    ):
+        prepared.notes.append("the epoch that was begun is trained from its start: its steps differ")
+        learner.restart_epoch(len(prepared.batches))
+    if run is not None:
+        run.go_on(settings)
+        session.write_models()
+    return session
+
+
+def _read(run: Run) -> Checkpoint:
+    """The run's own state.
+
+    Raises:
+        ModelFileError: it is missing, corrupt or of another run.
+    """
+    saved = checkpoint.read(run.state)
+    if saved.session.get("settings", {}).get("id") != run.recorded("id"):
+        raise ModelFileError(f"{run.state} is the state of another run than {run.path / 'run.json'}.")
+    return saved
+
+
+def _recorded(saved: Checkpoint, request: Request) -> tuple[Recipe, Description]:
+    """The run's recipe with what the user sets, and its model's description."""
+    try:
+        description = Description.model_validate(saved.session["description"])
+        kept = recipe.from_json(saved.session["settings"]["resolved_recipe"], str(saved.path))
+    except (ValidationError, KeyError) as error:
+        raise ModelFileError(f"{saved.path} does not say what was trained: {error}.") from error
+    chosen = kept if request.recipe is None else recipe.load_recipe(request.recipe)
+    return recipe.override(chosen, request.overrides), description
+
+
+def _precision(
+    chosen: Recipe, before: dict[str, Any], request: Request, world: World
+) -> Precision:
+    """As it was, unless another device or precision is asked for."""
+    device = before["device"] if request.device == "auto" and world.size == 1 else request.device
+    found = choose_precision(chosen.train, device, world)
+    if chosen.train.precision == "auto" and before["precision"] != found.name:
+        return replace(found, name=before["precision"])
+    return found
+
+
+def _open_data(
+    path: Path,
+    chosen: Recipe,
+    description: Description,
+    before: dict[str, Any],
+    request: Request,
+    world: World,
+) -> data.Data:
+    split = path / "split.csv"
+    recorded = world.of_first(read_csv(split) if split.is_file() else None)
+    place = request.data or (Path(before["data"]) if before["data"] else None)
+    access = data.Access(place, request.downloads, request.progress, recorded, bool(recorded))
+    with world.one_after_another():
+        opened = data.open_data(chosen.dataset, description.preprocessing, access)
+    if opened.classes != description.classes:
+        raise DataError(f"The pictures' classes are not those that {path} was trained on.")
+    return opened
+
+
+def _session(
+    prepared: Prepared, run: Run | None, settings: dict[str, Any], saved: Checkpoint
+) -> Session:
+    best = saved.session["best"]
+    return Session(
+        prepared,
+        run,
+        settings,
+        settings["max_steps"],
+        [Epoch(**row) for row in saved.session["epochs"]],
+        None if best is None else Best(**best),
+    )
+
+
+def _check_epochs(session: Session, before: dict[str, Any]) -> None:
+    """Refuses fewer epochs than were planned or are done."""
+    epochs, planned = (
+        session.prepared.recipe.train.epochs,
+        before["resolved_recipe"]["train"]["epochs"],
+    )
+    position: Position = session.learner.position
+    begun = position.epoch if position.step else position.epoch - 1
+    if epochs < planned and epochs < begun:
+        raise UsageError(
+            f"{begun} epochs are done or begun, so --epochs {epochs} is too few.",
+            hint=f"--epochs {max(planned, begun)} or more.",
+        )
+
+
+def left_by_restart(output: Path | None) -> Path | None:
+    """The run of this same torchrun, before it restarted its processes; None where there is none.
+
+    Args:
+        output: `--output`; None looks through `runs`.
+    """
+    if not is_restarted():
+        return None
+    places = [output] if output is not None else sorted(Path("runs").glob("*"))
+    for place in places:
+        try:
+            document = json.loads((place / "run.json").read_text(encoding="utf-8"))
+        except (OSError, ValueError):
+            continue
+        if document.get("launcher") == launcher() and (place / "state.safetensors").is_file():
+            return place
+    return None
