@@ -13,8 +13,9 @@ from zoo.data.randomness import derived_seed
 from zoo.errors import DivergedError, OutOfMemoryError, is_out_of_memory
 from zoo.evaluation import Figures
 from zoo.schema import Train
-from zoo.training.optimization import learning_rate, make_optimizer
-from zoo.training.transfer import frozen_but
+from zoo.training.optimization import make_optimizer
+from zoo.training.schedules import learning_rate
+from zoo.training.transfer import frozen_below
 
 # Reading a number back from a GPU stalls it, so a bad loss is noticed this many steps late.
 _STEPS_BETWEEN_CHECKS = 50
@@ -105,10 +106,11 @@ def train(
         network.train()
         progress, started = _Progress.start(device), time.perf_counter()
         rate, step = config.lr, 0
-        with frozen_but(network, head if epoch <= config.head_epochs else None):
+        kept = [head] if head is not None and epoch <= config.head_epochs else None
+        with frozen_below(network, kept):
             for step, batch in enumerate(batches.epoch(epoch)):
                 before_step(step)
-                rate = learning_rate(config, done, steps)
+                rate = learning_rate(config, done, steps, len(batches))
                 for group in optimizer.param_groups:
                     group["lr"] = rate * group["factor"]
                 # Dropout draws from the global generator.
