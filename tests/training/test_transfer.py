@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 import torch
-from torch import nn
+import torchvision
+from torch import Tensor, nn
 
 from tests.pictures import write_folder
 from zoo import catalog, modelfile
@@ -14,7 +15,7 @@ from zoo.description import describe, read_description
 from zoo.schema import Train
 from zoo.training.engine import train
 from zoo.training.preparation import Request, prepare
-from zoo.training.transfer import find_head, frozen_but
+from zoo.training.transfer import find_head, frozen_below, top_layers, trainable_share
 
 from tests.data.test_loader import PREPROCESSING, pictures  # isort: skip
 
@@ -39,11 +40,149 @@ def test_inside_only_the_head_learns() -> None:
     network = nn.Sequential(nn.Linear(4, 4), nn.BatchNorm1d(4), nn.Dropout(), nn.Linear(4, 2))
     network[0].bias.requires_grad_(False)
     network.train()
-    with frozen_but(network, network[3]):
+    with frozen_below(network, [network[3]]):
         assert [p.requires_grad for p in network.parameters()] == [False] * 4 + [True] * 2
         assert [module.training for module in network] == [False, False, False, True]
     expected = [True, False, True, True, True, True]  # what was frozen before stays so
     assert [p.requires_grad for p in network.parameters()] == expected
+    assert all(module.training for module in network)
+
+
+def test_none_freezes_nothing() -> None:
+    network = nn.Sequential(nn.Linear(4, 4), nn.BatchNorm1d(4)).train()
+    with frozen_below(network, None):
+        assert all(module.training for module in network.modules())
+        assert all(p.requires_grad for p in network.parameters())
+
+
+def test_an_error_inside_leaves_nothing_frozen() -> None:
+    network = nn.Sequential(nn.Linear(4, 4), nn.BatchNorm1d(4)).train()
+    with pytest.raises(KeyboardInterrupt), frozen_below(network, []):
+        raise KeyboardInterrupt
+    assert all(module.training for module in network.modules())
+    assert all(p.requires_grad for p in network.parameters())
+
+
+class Tokens(nn.Module):
+    """Owns a tensor beside its layers, as transformers do; drops where it trains."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.token = nn.Parameter(torch.zeros(1, 4))
+        self.one = nn.Linear(4, 4)
+        self.two = nn.Linear(4, 4)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.two(self.one(x + self.token))  # type: ignore[no-any-return]
+
+
+def test_a_containers_own_tensors_learn_when_all_its_layers_do() -> None:
+    block, head = Tokens(), nn.Linear(4, 2)
+    network = nn.Sequential(nn.Flatten(), nn.Linear(4, 4), block, head).train()
+    with frozen_below(network, [block.two, head]):
+        assert [block.token.requires_grad, block.training] == [False, False]
+        assert [block.two.weight.requires_grad, block.two.training] == [True, True]
+        assert network.training  # auxiliary heads depend on it
+    with frozen_below(network, [block.one, block.two, head]):
+        assert [block.token.requires_grad, block.training] == [True, True]
+        assert not network[1].weight.requires_grad
+    with frozen_below(network, [block]):
+        assert block.token.requires_grad
+        assert not head.weight.requires_grad
+
+
+def test_a_tied_weight_learns_where_either_of_its_layers_does() -> None:
+    network = nn.Sequential(nn.Linear(4, 4), nn.Linear(4, 4)).train()
+    network[0].weight = network[1].weight
+    with frozen_below(network, [network[1]]):
+        assert [p.requires_grad for p in network.parameters()] == [True, False, True]
+
+
+def test_batch_norms_below_do_not_drift() -> None:
+    network = nn.Sequential(
+        nn.Conv2d(1, 2, 1), nn.BatchNorm2d(2, affine=False), nn.Conv2d(2, 2, 1), nn.BatchNorm2d(2)
+    )
+    with frozen_below(network.train(), [network[2], network[3]]):
+        network(torch.randn(4, 1, 5, 5))
+    assert network[1].running_mean.eq(0).all()
+    assert network[3].running_mean.ne(0).all()
+
+
+def small() -> nn.Sequential:
+    return nn.Sequential(
+        nn.Flatten(),  # 0
+        nn.Linear(4, 5),  # 1
+        nn.BatchNorm1d(5),  # 2
+        nn.ReLU(),
+        nn.Dropout(),  # 4
+        nn.Linear(5, 6),  # 5
+        nn.BatchNorm1d(6, affine=False),  # 6
+        nn.Dropout(),  # 7
+        nn.Linear(6, 3),  # 8
+        nn.LogSoftmax(dim=1),
+        nn.Identity(),  # 10
+    )
+
+
+@pytest.mark.parametrize(
+    ("share", "first"), [(0, 7), (0.01, 6), (0.25, 6), (0.5, 4), (0.51, 2), (0.75, 2), (0.76, 0)]
+)
+def test_layers_are_unfrozen_from_the_top_down(share: float, first: int) -> None:
+    network = small()
+    kept = top_layers(network, network[8], (4, 1, 1), share)
+    assert kept is not None
+    rows = [place for place in range(first, 11) if place not in (3, 9)]  # activations are no rows
+    assert [list(network).index(module) for module in kept] == rows
+
+
+def test_share_1_is_all() -> None:
+    network = small()
+    assert top_layers(network, network[8], (4, 1, 1), 1) is None
+
+
+def test_unfreezing_passes_every_layer_of_a_branching_network_once() -> None:
+    torch.manual_seed(0)
+    network = torchvision.models.googlenet(
+        weights=None, aux_logits=True, init_weights=False, num_classes=10
+    ).train()
+    shape = (3, 96, 96)
+    head = find_head(network, shape)
+    assert head is network.fc
+    before: set[str] = set()
+    for share in (0, 0.1, 0.35, 0.7, 0.95, 1):
+        with frozen_below(network, top_layers(network, head, shape, share)):
+            learning = {name for name, p in network.named_parameters() if p.requires_grad}
+            assert len(network(torch.randn(2, *shape))) == 3  # both auxiliary heads run
+        assert before < learning
+        before = learning
+        if share == 0:
+            assert learning == {"fc.weight", "fc.bias"}
+    assert before == {name for name, _ in network.named_parameters()}
+
+
+def test_a_layer_that_never_runs_is_no_head() -> None:
+    class Spare(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.used = nn.Linear(4, 2)
+            self.spare = nn.Linear(4, 2)
+
+        def forward(self, x: Tensor) -> Tensor:
+            return self.used(x.flatten(1))  # type: ignore[no-any-return]
+
+    network = Spare()
+    assert find_head(network, (1, 2, 2)) is network.used
+    assert top_layers(network, network.used, (1, 2, 2), 0) == [network.used]
+
+
+def test_the_share_that_learns_rises_evenly() -> None:
+    def shares(**config: int) -> list[float]:
+        train = Train(epochs=7, **config)
+        return [trainable_share(train, epoch) for epoch in range(1, 8)]
+
+    assert shares(head_epochs=2, unfreeze_epochs=4) == [0, 0, 0.25, 0.5, 0.75, 1, 1]
+    assert shares(head_epochs=2) == [0, 0, 1, 1, 1, 1, 1]
+    assert shares() == [1] * 7
 
 
 def test_head_epochs_leave_the_rest_alone_and_then_all_learn() -> None:

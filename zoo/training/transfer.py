@@ -1,6 +1,7 @@
 """Starting from weights that were trained on something else: a new head on an old backbone."""
 
-from collections.abc import Iterator
+import math
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -9,8 +10,8 @@ from torch import nn
 from zoo import tensorfile
 from zoo.description import Description, read_description
 from zoo.errors import UsageError
-from zoo.layers import Shape, ordered
-from zoo.schema import Preprocess, Preprocessing
+from zoo.layers import Shape, ordered, own_tensors
+from zoo.schema import Preprocess, Preprocessing, Train
 from zoo.weights import find_weights, load_weights
 
 
@@ -25,12 +26,18 @@ def find_head(network: nn.Module, input_shape: Shape) -> nn.Module:
 
 def _from_the_head_on(network: nn.Module, input_shape: Shape) -> list[nn.Module]:
     """The modules of the head's layer and of those after it."""
-    modules = [layer.module for layer in ordered(network, input_shape).layers]
+    modules = _in_order(network, input_shape)
     for place in reversed(range(len(modules))):
-        module = modules[place]
-        if module is not None and any(p.requires_grad for p in module.parameters()):
-            return [module for module in modules[place:] if module is not None]
+        if any(p.requires_grad for p in modules[place].parameters()):
+            return modules[place:]
     raise UsageError("Nothing in this network can be trained.")
+
+
+def _in_order(network: nn.Module, input_shape: Shape) -> list[nn.Module]:
+    """The modules of the layers in the order they run; those that never do come first."""
+    layers = ordered(network, input_shape).layers
+    layers.sort(key=lambda layer: layer.output_shape is not None)
+    return [layer.module for layer in layers if layer.module is not None]
 
 
 def load_donor(
@@ -116,25 +123,86 @@ def donor_of(path: Path) -> Description | None:
     return read_description(path)
 
 
+def trainable_share(train: Train, epoch: int) -> float:
+    """How much of what lies below the head learns in an epoch, counted from 1.
+
+    Nothing during head_epochs; then evenly more over unfreeze_epochs, all of it in their last.
+    """
+    later = epoch - train.head_epochs
+    if later <= 0:
+        return 0.0
+    return min(1.0, later / train.unfreeze_epochs) if train.unfreeze_epochs else 1.0
+
+
+def top_layers(
+    network: nn.Module, head: nn.Module, input_shape: Shape, share: float
+) -> list[nn.Module] | None:
+    """The layers from a share of those below the head upwards, in the order they run.
+
+    Only layers that learn are counted: by gradients, or, as batch norms do, by statistics. One
+    that does not, such as a dropout, goes with the next one that does: it shapes what that one
+    sees.
+
+    Args:
+        network: nothing in it frozen by `frozen_below`.
+        head: one of its layers.
+        input_shape: of the network.
+        share: of the layers below the head, in [0, 1], rounded up.
+
+    Returns:
+        What `frozen_below` keeps; None, for all, where the share is 1.
+    """
+    if share >= 1:
+        return None
+    modules = _in_order(network, input_shape)
+    of_head = next(place for place, module in enumerate(modules) if module is head)
+    below = [place for place in range(of_head) if _learns(modules[place])]
+    count = math.ceil(share * len(below) - 1e-9)  # 0.7 × 10 is a little more than 7
+    frozen = below[: len(below) - count]
+    return modules[frozen[-1] + 1 if frozen else 0 :]
+
+
+def _learns(module: nn.Module) -> bool:
+    has_gradients = any(p.requires_grad for p in module.parameters())
+    return has_gradients or any(True for _ in own_tensors(module))
+
+
 @contextmanager
-def frozen_but(network: nn.Module, head: nn.Module | None) -> Iterator[None]:
-    """Inside, only the head learns: nothing else has gradients, and no batch norm drifts.
+def frozen_below(network: nn.Module, kept: Sequence[nn.Module] | None) -> Iterator[None]:
+    """Inside, only some modules learn: the others have no gradients, and no batch norm drifts.
+
+    A container whose layers are all kept is kept too, with what tensors it owns itself. The
+    network's own `training` stays, for auxiliary classifiers run only where it is set.
 
     Args:
         network: in training mode.
-        head: a module of it; None freezes nothing.
+        kept: modules of it; None freezes nothing.
     """
-    if head is None:
+    if kept is None:
         yield
         return
-    kept = {id(parameter) for parameter in head.parameters()}
-    frozen = [p for p in network.parameters() if p.requires_grad and id(p) not in kept]
-    network.eval()
-    head.train()
+    learning = _with_containers(network, kept)
+    modes = {module: module.training for module in network.modules()}
+    for module in modes:
+        module.training = module in learning or module is network
+    parameters = {id(p) for module in learning for p in module.parameters(recurse=False)}
+    frozen = [p for p in network.parameters() if p.requires_grad and id(p) not in parameters]
     for parameter in frozen:
         parameter.requires_grad_(False)
     try:
         yield
     finally:
+        for module, mode in modes.items():
+            module.training = mode
         for parameter in frozen:
             parameter.requires_grad_(True)
+
+
+def _with_containers(network: nn.Module, kept: Sequence[nn.Module]) -> set[nn.Module]:
+    """All that lies in the kept modules, and the containers in which nothing else learns."""
+    learning = {inner for module in kept for inner in module.modules()}
+    for module in reversed(list(network.modules())):  # what lies inside comes first
+        children = [child for child in module.children() if any(map(_learns, child.modules()))]
+        if children and all(child in learning for child in children):
+            learning.add(module)
+    return learning
