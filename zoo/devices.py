@@ -23,3 +23,9 @@ def choose(name: str) -> torch.device:
     if wanted not in devices:
         raise DeviceError(f"This machine has no device {name!r}, only {', '.join(devices)}.")
     return torch.device(wanted)
+
+
+def use_threads(count: int | None) -> None:
+    """Computes with that many CPU threads; None leaves it to torch."""
+    if count is not None:
+        torch.set_num_threads(count)
