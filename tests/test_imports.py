@@ -38,7 +38,8 @@ MAY_IMPORT = {
     "downloads": {"places"},
     "archives": set(),
     "provenance": {"data", "description", "modelfile", "recipe", "schema", "values"},
-    "evaluation": {"data", "downloads", "modelfile", "precision", "provenance"},
+    "figures": set(),
+    "evaluation": {"data", "downloads", "figures", "modelfile", "precision", "provenance"},
     "training": {
         "data", "schema", "layers", "description", "modelfile", "evaluation", "devices",
         "downloads", "precision", "provenance", "tensorfile", "weights",

@@ -5,109 +5,67 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
-import torch.nn.functional as F  # noqa: N812 (the field's name for it)
 from torch import Tensor, nn
 
 from zoo import data, modelfile
 from zoo.data.gathering import Progress
 from zoo.data.loader import Batch, evaluation_batches
 from zoo.downloads import Downloads
-from zoo.errors import DataError, UsageError
+from zoo.errors import UsageError
+from zoo.figures import Figures as Figures
+from zoo.figures import Reduce, Sums
+from zoo.precision import Precision, choose
 from zoo.provenance import check_classes, task_of
 
 
-@dataclass(frozen=True)
-class ClassFigures:
-    """One class of a split."""
-
-    name: str
-    images: int
-    """Pictures of the class (the support)."""
-    precision: float | None
-    """Share of the pictures called so that are; None where none was called so."""
-    recall: float | None
-    """Share of its pictures that were found; None where it has none."""
-
-
-@dataclass(frozen=True)
-class Figures:
-    """What a network reached on some pictures. Shares lie in [0, 1]."""
-
-    images: int
-    top1: float
-    top5: float
-    loss: float
-    """Mean cross-entropy."""
-    naive_top1: float
-    """What always guessing the commonest class would reach."""
-    naive_class: str
-    classes: tuple[str, ...]
-    confusion: tuple[tuple[int, ...], ...]
-    """Counts; row: the true class, column: the predicted one."""
-
-    @property
-    def per_class(self) -> list[ClassFigures]:
-        """Precision and recall of each class, from the confusion matrix."""
-        columns = [sum(column) for column in zip(*self.confusion, strict=True)]
-        return [
-            ClassFigures(
-                name,
-                images=sum(row),
-                precision=row[index] / columns[index] if columns[index] else None,
-                recall=row[index] / sum(row) if sum(row) else None,
-            )
-            for index, (name, row) in enumerate(zip(self.classes, self.confusion, strict=True))
-        ]
-
-
-def topk_accuracy(logits: Tensor, targets: Tensor, k: int = 1) -> float:
-    """Share of images whose target is among the k largest logits.
-
-    Args:
-        logits: (N, num_classes), before softmax.
-        targets: (N,), class indices.
-        k: at least 1; more than num_classes counts as num_classes.
-
-    Returns:
-        A fraction in [0, 1].
-    """
-    best = logits.topk(min(k, logits.shape[1]), dim=1).indices  # (N, k)
-    return int((best == targets[:, None]).any(dim=1).sum()) / len(targets)
+def _alone(_sums: list[Tensor]) -> None:
+    """One process has evaluated everything."""
 
 
 @torch.inference_mode()
 def evaluate_network(
-    network: nn.Module, batches: Iterable[Batch], classes: tuple[str, ...]
+    network: nn.Module,
+    batches: Iterable[Batch],
+    classes: tuple[str, ...],
+    *,
+    precision: Precision | None = None,
+    reduce: Reduce = _alone,
 ) -> Figures:
-    """Figures of a network on batches; its mode is left as it was.
+    """Figures of a network on batches; its modes are left as they were.
+
+    Args:
+        network: in evaluation mode it gives logits, (N, num_classes).
+        batches: of this process; there may be none where others have some.
+        classes: names in the order of the logits.
+        precision: None computes as the network stands.
+        reduce: called once, also where there was no batch.
 
     Raises:
-        DataError: there is no picture.
+        DataError: there is no picture in any process.
     """
+    sums = Sums(len(classes), _device_of(network) if precision is None else precision.device)
     modes = [(module, module.training) for module in network.modules()]
     network.eval()
     try:
-        outputs = [(network(batch.images).float(), batch.targets) for batch in batches]
+        for batch in batches:
+            sums.add(_logits(network, batch.images, precision), batch.targets)
     finally:
         for module, training in modes:
             module.training = training
-    if not outputs:
-        raise DataError("There is no picture to evaluate.")
-    logits = torch.cat([logits for logits, _ in outputs]).cpu()  # (N, num_classes)
-    targets = torch.cat([targets for _, targets in outputs]).cpu()  # (N,)
-    pairs = targets * len(classes) + logits.argmax(dim=1)
-    confusion = torch.bincount(pairs, minlength=len(classes) ** 2).reshape(len(classes), -1)
-    commonest, naive_top1 = data.naive_top1(targets, len(classes))
-    return Figures(
-        images=len(targets),
-        top1=topk_accuracy(logits, targets),
-        top5=topk_accuracy(logits, targets, k=5),
-        loss=float(F.cross_entropy(logits, targets)),
-        naive_top1=naive_top1,
-        naive_class=classes[commonest],
-        classes=classes,
-        confusion=tuple(tuple(row) for row in confusion.tolist()),
-    )
+    reduce(sums.tensors)
+    return sums.figures(classes)
+
+
+def _logits(network: nn.Module, images: Tensor, precision: Precision | None) -> Tensor:
+    """(N, num_classes), float32."""
+    if precision is None:
+        return network(images).float()  # type: ignore[no-any-return]
+    return precision.logits(network, images)
+
+
+def _device_of(network: nn.Module) -> torch.device:
+    tensor = next(network.parameters(), None)
+    return torch.device("cpu") if tensor is None else tensor.device
 
 
 @dataclass(frozen=True)
@@ -120,6 +78,8 @@ class Evaluation:
     model: str
     recipe: str
     split: str
+    precision: str
+    """The arithmetic of the forward passes."""
     figures: Figures
 
 
@@ -132,6 +92,7 @@ def evaluate(
     split_file: Path | None = None,
     split: str | None = None,
     device: str = "cpu",
+    precision: str = "fp32",
     downloads: Downloads | None = None,
     progress: Progress = lambda _done, _total: None,
 ) -> Evaluation:
@@ -145,13 +106,16 @@ def evaluate(
         split_file: a `split.csv`; left out, the run's own.
         split: train, validation or test; left out, test, or validation where there is no test.
         device: such as `cpu` or `cuda:0`.
+        precision: fp32, whose figures agree between machines, bf16, fp16 or auto.
         downloads: fetches a named set that is nowhere here.
         progress: follows the decoding.
 
     Raises:
-        UsageError: MODEL is a bare architecture, or there is no recipe or split to use.
+        UsageError: MODEL is a bare architecture, there is no recipe or split to use, or the
+            device lacks the precision.
         DataError: the recipe's classes are not the model's.
     """
+    arithmetic = choose(precision, torch.device(device))
     source = modelfile.resolve(str(model))
     if source.path is None:
         raise UsageError(
@@ -181,9 +145,9 @@ def evaluate(
     if not len(pictures):
         raise UsageError(f"The recipe {task.name} has no {split} pictures.")
     check_classes(source, pictures.classes, task.name)
-    network = modelfile.load_network(source.path, source.description).to(device)
+    network = arithmetic.place(modelfile.load_network(source.path, source.description))
     batches = evaluation_batches(
-        pictures, source.description.preprocessing, device=torch.device(device)
+        pictures, source.description.preprocessing, device=arithmetic.device
     )
-    figures = evaluate_network(network, batches, pictures.classes)
-    return Evaluation(tuple(notes), source.name, task.name, split, figures)
+    figures = evaluate_network(network, batches, pictures.classes, precision=arithmetic)
+    return Evaluation(tuple(notes), source.name, task.name, split, arithmetic.name, figures)

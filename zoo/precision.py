@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Literal
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from zoo.errors import UsageError
 
@@ -38,6 +38,20 @@ class Precision:
     def place(self, network: nn.Module) -> nn.Module:
         """The network, on the device and in the layout; its own tensors are moved."""
         return network.to(self.device).to(memory_format=self.memory_format)
+
+    def logits(self, network: nn.Module, images: Tensor) -> Tensor:
+        """One forward pass, for inference.
+
+        Args:
+            network: placed, in evaluation mode.
+            images: (N, C, H, W), on the device.
+
+        Returns:
+            (N, num_classes), float32.
+        """
+        with self.autocast():
+            logits: Tensor = network(images.to(memory_format=self.memory_format))
+        return logits.float()
 
 
 def choose(name: str, device: torch.device, *, deterministic: bool = False) -> Precision:

@@ -77,7 +77,10 @@ def test_evaluates_keys_and_threshold(zoo: Zoo, trained: Path) -> None:
     document = zoo("evaluate", trained, "--json").json
     assert set(document) >= {
         "model", "recipe", "split", "images", "top1", "top5", "loss", "naive_top1", "classes",
-        "per_class", "confusion",
+        "per_class", "confusion", "expected_calibration_error", "macro_f1", "precision",
+    }  # fmt: skip
+    assert set(document["per_class"][0]) == {
+        "name", "images", "support", "precision", "recall", "f1",
     }  # fmt: skip
     assert sum(map(sum, document["confusion"])) == document["images"] == 359
     assert zoo("evaluate", trained, "--min-top1", 0.5).code == 0
@@ -88,7 +91,7 @@ def test_evaluates_keys_and_threshold(zoo: Zoo, trained: Path) -> None:
     assert ended.code == 2
     assert "hint: --min-top1 0.97" in ended.stderr
     assert zoo("evaluate", trained, "--csv").stdout.startswith(
-        "name,images,precision,recall\n0,36,"
+        "name,images,precision,recall,f1\n0,36,"
     )
     assert zoo("evaluate", trained, "--set", "c1.stride=2").code == 2
     assert zoo("evaluate", trained, "--set", "preprocess.mean=0.5").code == 2

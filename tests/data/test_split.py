@@ -9,7 +9,6 @@ from pathlib import Path
 import pytest
 import torch
 
-from zoo.data import naive_top1
 from zoo.data.sources import digits as source
 from zoo.data.split import Split, draw, read_csv, restrict
 from zoo.errors import DataError
@@ -154,7 +153,3 @@ def test_split_files_that_are_none(text: str | bytes, reason: str, tmp_path: Pat
         read_csv(path)
     with pytest.raises(DataError, match="no split file"):
         read_csv(tmp_path / "missing.csv")
-
-
-def test_the_commonest_class() -> None:
-    assert naive_top1(torch.tensor([2, 1, 2, 0]), 3) == (2, 0.5)

@@ -128,7 +128,7 @@ def test_balanced_weights_are_one_on_average_and_give_every_class_the_same_say()
     assert weights is not None
     assert weights.dtype == torch.float32
     assert weights[TARGETS].mean() == pytest.approx(1)
-    says = [float(weights[TARGETS[TARGETS == c]].sum()) for c in (0, 1, 3)]
+    says = [float(weights[TARGETS[c == TARGETS]].sum()) for c in (0, 1, 3)]
     assert says == pytest.approx([10 / 3] * 3)
     assert weights[2] == 1  # no pictures
 

@@ -55,7 +55,9 @@ def start(path: Path, *overrides: str, model: str = "keras-mnist-cnn", **request
     settings = ("train.epochs=3", "train.batch_size=128", *overrides)
     last = {setting.partition("=")[0]: setting for setting in settings}
     return prepare(
-        Request(model=model, recipe="digits", overrides=tuple(last.values()), output=path, **request)
+        Request(
+            model=model, recipe="digits", overrides=tuple(last.values()), output=path, **request
+        )
     )
 
 
@@ -81,7 +83,9 @@ def finish(session: Session, stop_after: int | None = None) -> None:
 def rows(run: Path) -> list[dict[str, str]]:
     with (run / "results.csv").open() as file:
         found = list(csv.DictReader(file))
-    return [{k: v for k, v in r.items() if k not in ("seconds", "images_per_second")} for r in found]
+    return [
+        {k: v for k, v in r.items() if k not in ("seconds", "images_per_second")} for r in found
+    ]
 
 
 def assert_same(run: Path, other: Path) -> None:
@@ -116,9 +120,10 @@ def test_a_signal_during_validation_loses_no_step(
     def interrupted(*arguments: object, **options: object) -> None:
         raise InterruptionError("stop")
 
-    with monkeypatch.context() as patch, pytest.raises(InterruptionError):
+    with monkeypatch.context() as patch:
         patch.setattr("zoo.evaluation.evaluate_network", interrupted)
-        finish(session)
+        with pytest.raises(InterruptionError):
+            finish(session)
     assert not rows_exist(tmp_path / "run")
     finish(again(tmp_path / "run"))
     assert_same(tmp_path / "run", tmp_path / "whole")
@@ -351,7 +356,9 @@ def test_a_run_that_is_being_written(tmp_path: Path) -> None:
 
 
 def test_divergence_keeps_the_last_finite_checkpoint(tmp_path: Path) -> None:
-    session = start(tmp_path / "run", "train.optimizer=sgd", "train.lr=1e18", "train.precision=fp32")
+    session = start(
+        tmp_path / "run", "train.optimizer=sgd", "train.lr=1e18", "train.precision=fp32"
+    )
     with pytest.raises(DivergedError, match="at a learning rate of 1e") as caught:
         finish(session)
     pictures = caught.value.results["pictures"]

@@ -14,13 +14,16 @@ from zoo.cli.options import (
     ModelArg,
     Offline,
     OnBad,
+    PrecisionName,
+    PrecisionOption,
     RecipeOption,
     SplitFile,
     Threads,
+    check_share,
 )
 from zoo.cli.output import Column, Result, Table, count, percent, terminal_width
 from zoo.cli.watch import on_bad_setting, watched
-from zoo.errors import ThresholdError, UsageError
+from zoo.errors import ThresholdError
 
 if TYPE_CHECKING:
     from zoo.evaluation import Evaluation
@@ -30,6 +33,7 @@ COLUMNS = (
     Column("images", "Pictures", count, right=True),
     Column("precision", "Precision", percent, right=True),
     Column("recall", "Recall", percent, right=True),
+    Column("f1", "F1", percent, right=True),
 )
 
 # A matrix of more classes than this does not fit a terminal.
@@ -68,22 +72,16 @@ def evaluate(
         typer.Option(metavar="SHARE", help="Exit 10 below this accuracy, such as 0.95."),
     ] = None,
     device: Device = "auto",
+    precision: PrecisionOption = PrecisionName.fp32,
     threads: Threads = None,
 ) -> Result:
     """Evaluate a model file or a run on its recipe's test pictures."""
-    if min_top1 is not None and not 0 <= min_top1 <= 1:
-        raise UsageError(
-            f"--min-top1 {min_top1} is no share in [0, 1].",
-            hint=f"--min-top1 {min_top1 / 100:g}" if 2 <= min_top1 <= 100 else "",
-        )
+    check_share("--min-top1", min_top1)
     for_recipe = dataset_settings(settings, "evaluate")
-
-    import torch
 
     from zoo import devices, evaluation
 
-    if threads is not None:
-        torch.set_num_threads(threads)
+    devices.use_threads(threads)
     with watched(offline=offline) as watch:
         found = evaluation.evaluate(
             model,
@@ -93,12 +91,16 @@ def evaluate(
             split_file=split_file,
             split=None if split is None else split.value,
             device=str(devices.choose(device)),
+            precision=precision.value,
             downloads=watch.downloads,
             progress=watch.decoded,
         )
     for note in found.notes:
         OUTPUT.note(note)
-    rows = [vars(figures) for figures in found.figures.per_class]
+    rows = [
+        {**vars(figures), "f1": figures.f1, "support": figures.images}
+        for figures in found.figures.per_class
+    ]
     result = Result(_document(found, rows), _text(found), Table(COLUMNS, rows))
     if min_top1 is not None and found.figures.top1 < min_top1:
         result.failure = ThresholdError(
@@ -113,10 +115,13 @@ def _document(found: "Evaluation", rows: list[dict[str, Any]]) -> dict[str, Any]
         "model": found.model,
         "recipe": found.recipe,
         "split": found.split,
+        "precision": found.precision,
         "images": figures.images,
         "top1": figures.top1,
         "top5": figures.top5,
         "loss": figures.loss,
+        "expected_calibration_error": figures.expected_calibration_error,
+        "macro_f1": figures.macro_f1,
         "naive_top1": figures.naive_top1,
         "classes": figures.classes,
         "per_class": rows,
@@ -129,7 +134,9 @@ def _text(found: "Evaluation") -> str:
     headline = (
         f"{found.model} on {figures.images:,} {found.split} pictures of {found.recipe}: "
         f"top-1 {percent(figures.top1)}, top-5 {percent(figures.top5)}, "
-        f"loss {figures.loss:.4f}; always guessing {figures.naive_class!r} gives "
+        f"loss {figures.loss:.4f}, calibration error "
+        f"{percent(figures.expected_calibration_error)}, macro F1 {percent(figures.macro_f1)}; "
+        f"always guessing {figures.naive_class!r} gives "
         f"{percent(figures.naive_top1)}"
     )
     if len(figures.classes) > _MATRIX_CLASSES:

@@ -17,6 +17,15 @@ class BadPictures(StrEnum):
     skip = "skip"
 
 
+class PrecisionName(StrEnum):
+    """Which arithmetic; the names of zoo/precision.py, which imports torch."""
+
+    auto = "auto"
+    fp32 = "fp32"
+    bf16 = "bf16"
+    fp16 = "fp16"
+
+
 def _complete_architecture(incomplete: str) -> list[str]:
     return [card.name for card in catalog.CARDS if card.name.startswith(incomplete)]
 
@@ -131,6 +140,14 @@ Seed = Annotated[
 Device = Annotated[
     str, typer.Option(metavar="NAME", help="auto, cpu, cuda, cuda:1 or mps; auto is the fastest.")
 ]
+PrecisionOption = Annotated[
+    PrecisionName,
+    typer.Option(
+        "--precision",
+        help="Arithmetic of forward passes: figures in fp32 agree between machines; bf16 and fp16 "
+        "are faster where the device has them; auto is bf16 there, else fp32.",
+    ),
+]
 Threads = Annotated[int | None, typer.Option(min=1, max=1024, metavar="N", help="CPU threads.")]
 Weights = Annotated[
     Path | None,
@@ -186,6 +203,19 @@ def parse_size(text: str | None) -> tuple[int, int] | None:
         raise UsageError(f"--input-size {text}: expected a side of 1 to 4096, or two: 64x48.")
     height, width = sides * 2 if len(sides) == 1 else sides
     return int(height), int(width)
+
+
+def check_share(option: str, share: float | None) -> None:
+    """Refuses a value that is no share, such as a percentage.
+
+    Raises:
+        UsageError: it lies outside [0, 1]; the hint is what was most likely meant.
+    """
+    if share is not None and not 0 <= share <= 1:
+        raise UsageError(
+            f"{option} {share} is no share in [0, 1].",
+            hint=f"{option} {share / 100:g}" if 2 <= share <= 100 else "",
+        )
 
 
 def _is_side(text: str) -> bool:

@@ -177,7 +177,9 @@ def train(
         "compile": compile_network or None,
         "tensorboard": tensorboard or None,
     }
-    for_recipe += [f"train.{key}={_yaml(value)}" for key, value in flags.items() if value is not None]
+    for_recipe += [
+        f"train.{key}={_yaml(value)}" for key, value in flags.items() if value is not None
+    ]
     for_recipe += on_bad_setting(on_bad)
     for directory in (resume, output if force else None):
         if directory is not None:

@@ -23,7 +23,7 @@ from zoo.schema import Dataset, Preprocess, Preprocessing
 if TYPE_CHECKING:
     from zoo.downloads import Downloads
 
-__all__ = ["Access", "Data", "Fitted", "naive_top1", "open_data"]
+__all__ = ["Access", "Data", "Fitted", "open_data"]
 
 _VALIDATION = 0.1
 _TEST = 0.2
@@ -119,13 +119,6 @@ def open_data(
         names = ", ".join(one.path for one in bad[:5]) + (", …" if len(bad) > 5 else "")
         notes.append(f"{len(bad):,} pictures can't be read and are left out: {names}")
     return Data(found.train.classes, parts, split_csv, preprocessing, tuple(notes), bad)
-
-
-def naive_top1(targets: Tensor, num_classes: int) -> tuple[int, float]:
-    """The commonest class, and the share of pictures that always guessing it gets right."""
-    counts = torch.bincount(targets, minlength=num_classes)
-    commonest = int(counts.argmax())
-    return commonest, float(counts[commonest]) / max(1, len(targets))
 
 
 def check_applies(dataset: Dataset, found: Found) -> None:

@@ -2,7 +2,7 @@
 
 `state.safetensors` holds tensors and one JSON document, no pickle: weights, their average, the
 optimizer, the scaler, plateau and early stopping, the position in the epoch with its sums, and the
-rows of `results.csv`. Randomness is a function of (seed, epoch, step), so the position is all of it.
+rows of `results.csv`. Randomness is a function of (seed, epoch, step): the position is all of it.
 """
 
 from collections.abc import Iterator, Mapping

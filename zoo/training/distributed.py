@@ -76,7 +76,9 @@ class World:
         """The network, whose backward pass averages gradients over all processes."""
         if self.size == 1:
             return network
-        return DistributedDataParallel(network, device_ids=None if device.type == "cpu" else [device])
+        return DistributedDataParallel(
+            network, device_ids=None if device.type == "cpu" else [device]
+        )
 
     @contextmanager
     def one_after_another(self) -> Iterator[None]:

@@ -17,7 +17,6 @@ from zoo.training.dropout import cheap_masks
 from zoo.training.learner import Learner
 from zoo.training.losses import split_outputs
 from zoo.training.schedules import learning_rate
-from zoo.training.sums import Sums
 from zoo.training.transfer import frozen_below, top_layers, trainable_share
 
 # Reading a number back from a GPU stalls it, so a bad loss is noticed this many steps late there.
@@ -134,7 +133,9 @@ def _phase(learner: Learner) -> Iterator[None]:
     if learner.head is not None and share < 1:
         kept = top_layers(learner.network, learner.head, learner.input_shape, share)
     # A compiled network draws its own masks.
-    cheap = nullcontext() if learner.config.compile else cheap_masks(learner.network, learner.device)
+    cheap = (
+        nullcontext() if learner.config.compile else cheap_masks(learner.network, learner.device)
+    )
     with frozen_below(learner.network, kept), cheap:
         learner.wrap()
         yield

@@ -1,35 +1,26 @@
 """Getting ready to train: everything is resolved and checked before the first step."""
 
-import hashlib
-import json
 import os
-import platform
 import secrets
 import sys
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-import torch
-from torch import nn
-
-from zoo import __version__, data, devices, modelfile, precision
+from zoo import data, devices, modelfile
 from zoo.data.augment import check_applies
 from zoo.data.gathering import Progress
 from zoo.description import Description, Training, decide_preprocessing, describe
 from zoo.downloads import Downloads
-from zoo.errors import RecipeError, UsageError
-from zoo.layers import Shape
+from zoo.errors import UsageError
 from zoo.modelfile import Source
-from zoo.precision import Precision
 from zoo.provenance import Task, check_classes, task_of, trained_recipe
-from zoo.schema import Recipe, Train
+from zoo.schema import Recipe
 from zoo.training.distributed import World, launcher
-from zoo.training.learner import Learner
-from zoo.training.losses import class_weights, has_auxiliary_outputs
 from zoo.training.run import check_run_output, create_run
 from zoo.training.session import Prepared, Session
-from zoo.training.transfer import donor_of, find_head, load_donor, with_donors_preprocessing
+from zoo.training.settings import settings_of
+from zoo.training.transfer import donor_of, load_donor, with_donors_preprocessing
 
 if TYPE_CHECKING:
     from zoo.modelfile import Edit

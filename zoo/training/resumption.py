@@ -66,9 +66,7 @@ def _resume(
     devices.use_threads(request.threads or before["threads"])
     opened = _open_data(path, chosen, description, before, request, world)
     check_pictures(chosen.train, opened)
-    description = description.model_copy(
-        update={"training": trained_by(before["recipe"], chosen)}
-    )
+    description = description.model_copy(update={"training": trained_by(before["recipe"], chosen)})
     network = modelfile.build(description)
     learner = make_learner(network, chosen, description, opened, precision, world)
     prepared = Prepared(
@@ -100,7 +98,9 @@ def _resume(
     if learner.position.step > 0 and any(
         f.startswith(("train.batch_size", "train.accumulate", "pictures")) for f in found
     ):
-        prepared.notes.append("the epoch that was begun is trained from its start: its steps differ")
+        prepared.notes.append(
+            "the epoch that was begun is trained from its start: its steps differ"
+        )
         learner.restart_epoch(len(prepared.batches))
     if run is not None:
         run.go_on(settings)
@@ -116,7 +116,9 @@ def _read(run: Run) -> Checkpoint:
     """
     saved = checkpoint.read(run.state)
     if saved.session.get("settings", {}).get("id") != run.recorded("id"):
-        raise ModelFileError(f"{run.state} is the state of another run than {run.path / 'run.json'}.")
+        raise ModelFileError(
+            f"{run.state} is the state of another run than {run.path / 'run.json'}."
+        )
     return saved
 
 
@@ -131,9 +133,7 @@ def _recorded(saved: Checkpoint, request: Request) -> tuple[Recipe, Description]
     return recipe.override(chosen, request.overrides), description
 
 
-def _precision(
-    chosen: Recipe, before: dict[str, Any], request: Request, world: World
-) -> Precision:
+def _precision(chosen: Recipe, before: dict[str, Any], request: Request, world: World) -> Precision:
     """As it was, unless another device or precision is asked for."""
     device = before["device"] if request.device == "auto" and world.size == 1 else request.device
     found = choose_precision(chosen.train, device, world)

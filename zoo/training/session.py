@@ -7,7 +7,7 @@ from contextlib import AbstractContextManager, nullcontext
 from dataclasses import asdict, dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import nn
@@ -25,7 +25,9 @@ from zoo.training.engine import Epoch, check_finite, train
 from zoo.training.interruption import Stop, graceful_stop
 from zoo.training.learner import Learner
 from zoo.training.run import Run
-from zoo.training.tensorboard import Board
+
+if TYPE_CHECKING:
+    from zoo.training.tensorboard import Board
 
 
 @dataclass(frozen=True)
@@ -97,7 +99,7 @@ class Session:
     done: list[Epoch] = field(default_factory=list)
     """Epochs that are on the disk."""
     best: Best | None = None
-    _board: Board | None = None
+    _board: "Board | None" = None
     _steps_here: int = 0
 
     @property
@@ -129,6 +131,8 @@ class Session:
         launched = distributed.is_launched()
         with self._recording(), graceful_stop(launched=launched) as stop, algorithms:
             if config.tensorboard and self.run is not None:
+                from zoo.training.tensorboard import Board
+
                 self._board = Board.open(self.path / "tensorboard", len(self.done) + 1)
 
             def before_step(step: int) -> None:

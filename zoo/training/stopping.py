@@ -14,18 +14,16 @@ class Stopping:
     waited: int = 0
     """Epochs without progress."""
 
-    def update(
-        self, epoch_figures_val_loss: float | None, val_top1: float | None, train: Train
-    ) -> None:
+    def update(self, val_loss: float | None, val_top1: float | None, train: Train) -> None:
         """Counts one epoch; one without validation does not count.
 
         Args:
-            epoch_figures_val_loss: mean over the validation pictures.
+            val_loss: mean over the validation pictures.
             val_top1: share of them that is told right.
             train: which of the two must progress, and by how much.
         """
         by_loss = train.stop_metric == "val_loss"
-        figure = epoch_figures_val_loss if by_loss else val_top1
+        figure = val_loss if by_loss else val_top1
         if figure is None:
             return
         if self._is_progress(figure, -1 if by_loss else 1, train.min_delta):

@@ -25,9 +25,7 @@ class Draws:
     nothing that another one draws.
     """
 
-    def __init__(
-        self, count: int, generator: torch.Generator, part: Part | None = None
-    ) -> None:
+    def __init__(self, count: int, generator: torch.Generator, part: Part | None = None) -> None:
         """Takes one number from the generator, whatever will be drawn.
 
         Args:
