@@ -40,7 +40,7 @@ ALL_ON = (
 RECIPES = {
     "everything, bf16": (*ALL_ON, "train.precision=bf16"),
     "everything, fp32": (*ALL_ON, "train.precision=fp32", "train.optimizer=adamw"),
-    "fp16 has a scaler": ("train.precision=fp16", "train.batch_size=256"),
+    "fp16 has a scaler": ("train.precision=fp16", "train.batch_size=32"),
     "sgd, accumulated": ("train.optimizer=sgd", "train.lr=0.05", "train.accumulate=2"),
     "rmsprop, plateau": (
         "train.optimizer=rmsprop", "train.schedule=plateau", "train.plateau_patience=1",
@@ -48,11 +48,13 @@ RECIPES = {
     "one-cycle, patience": ("train.schedule=one-cycle", "train.patience=1", "train.lr=0.1"),
     "head first": ("train.head_epochs=1", "train.unfreeze_epochs=1", "train.backbone_lr=0.1"),
 }  # fmt: skip
+BATCH, STEPS = 64, 8  # 504 pictures
 FILES = ("last.safetensors", "best.safetensors", "split.csv")
 
 
 def start(path: Path, *overrides: str, model: str = "keras-mnist-cnn", **request: Any) -> Session:
-    settings = ("train.epochs=3", "train.batch_size=128", *overrides)
+    few = ("dataset.test=0.6", "dataset.validation=0.3")
+    settings = (*few, "train.epochs=3", f"train.batch_size={BATCH}", *overrides)
     last = {setting.partition("=")[0]: setting for setting in settings}
     return prepare(
         Request(
@@ -98,12 +100,12 @@ def assert_same(run: Path, other: Path) -> None:
 def test_a_run_stopped_anywhere_ends_with_the_same_bits(name: str, tmp_path: Path) -> None:
     finish(start(tmp_path / "whole", *RECIPES[name]))
     run = tmp_path / "stopped"
-    per_epoch = 6 if "accumulate" in str(RECIPES[name]) or "256" in str(RECIPES[name]) else 11
-    stops = random.Random(name).sample(range(3 * per_epoch - 2), 2)
+    session = start(run, *RECIPES[name])
+    steps = len(session.prepared.batches)
     with pytest.raises(InterruptionError):
-        finish(start(run, *RECIPES[name]), stop_after=stops[0])
+        finish(session, stop_after=random.Random(name).randrange(steps + 1))
     with pytest.raises(InterruptionError):
-        finish(again(run), stop_after=2)
+        finish(again(run), stop_after=steps - 1)  # in the second epoch, or at its end
     torch.rand(7)  # nothing hangs on the global generator
     finish(again(run))
     assert_same(run, tmp_path / "whole")
@@ -143,14 +145,14 @@ def test_the_interruption_says_how_to_go_on(tmp_path: Path) -> None:
 
 def test_checkpoints_within_an_epoch(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     finish(start(tmp_path / "whole"))
-    session = start(tmp_path / "run", "train.checkpoint_every=4")
+    session = start(tmp_path / "run", "train.checkpoint_every=3")
     with pytest.raises(KeyboardInterrupt):  # at once: nothing more is saved
-        for _ in session.epochs(stop_at(17)):
+        for _ in session.epochs(stop_at(STEPS + 8)):
             pass
     session.run.release()  # type: ignore[union-attr]
     resumed = again(tmp_path / "run")
     position = resumed.learner.position
-    assert (position.epoch, position.step, position.done) == (2, 4, 15)
+    assert (position.epoch, position.step, position.done) == (2, 6, STEPS + 6)
     finish(resumed)
     assert_same(tmp_path / "run", tmp_path / "whole")
 
@@ -207,7 +209,7 @@ def test_no_failing_write_of_a_commit_loses_anything(
     finish(start(tmp_path / "whole", *options, model="lenet5"))
     base = tmp_path / "base"
     with pytest.raises(InterruptionError):
-        finish(start(base, *options, model="lenet5"), stop_after=13)
+        finish(start(base, *options, model="lenet5"), stop_after=STEPS + 3)
     (base / ".lock").unlink()
 
     def second_epoch(run: Path, fails: int | None) -> int:
@@ -241,7 +243,7 @@ def test_what_a_killed_writer_left_is_removed(stopped: Path) -> None:
 def stopped(tmp_path: Path) -> Path:
     """A run of LeNet-5 that was stopped in its second epoch of three."""
     with pytest.raises(InterruptionError):
-        finish(start(tmp_path / "run", model="lenet5"), stop_after=15)
+        finish(start(tmp_path / "run", model="lenet5"), stop_after=STEPS + 3)
     return tmp_path / "run"
 
 
@@ -272,7 +274,7 @@ def test_another_processor_or_torch_is_a_change(
 
 
 def test_override_accepts_and_says_so(stopped: Path) -> None:
-    session = again(stopped, "train.optimizer=sgd", "train.batch_size=64", override=True)
+    session = again(stopped, "train.optimizer=sgd", "train.batch_size=32", override=True)
     notes = " ".join(session.prepared.notes)
     assert "overridden: train.optimizer: adam before, sgd now" in notes
     assert "trained from its start" in notes
@@ -362,7 +364,7 @@ def test_divergence_keeps_the_last_finite_checkpoint(tmp_path: Path) -> None:
     with pytest.raises(DivergedError, match="at a learning rate of 1e") as caught:
         finish(session)
     pictures = caught.value.results["pictures"]
-    assert len(pictures) == 128
+    assert len(pictures) == BATCH
     assert str(pictures[0]) in caught.value.message
     resumed = again(tmp_path / "run")
     weights = resumed.learner.network.state_dict().values()

@@ -212,10 +212,11 @@ def train(
             if find_lr:
                 return rate_found(request, world)
             left = world.of_first(left_by_restart(output) if world.is_first else None)
-            if resume is None and left is None:
+            run = resume or left
+            if run is None:
                 session = prepare(request, world)
             else:
-                session = go_on(resume or left, request, world, override=override)
+                session = go_on(run, request, world, override=override)
         return _trained(session)
 
 

@@ -17,6 +17,12 @@ from zoo.modelfile import Source
 from zoo.provenance import Task, check_classes, task_of, trained_recipe
 from zoo.schema import Recipe
 from zoo.training.distributed import World, launcher
+from zoo.training.requirements import (
+    check_pictures,
+    choose_precision,
+    make_learner,
+    needs_head,
+)
 from zoo.training.run import check_run_output, create_run
 from zoo.training.session import Prepared, Session
 from zoo.training.settings import settings_of
@@ -75,8 +81,9 @@ def prepare(request: Request, world: World | None = None) -> Session:
     if world.is_first:
         run = create_run(f"{prepared.name}-{task.name}", request.output, force=request.force)
     settings = world.of_first(
-        run
-        and {
+        {}
+        if run is None
+        else {
             "schema": 1,
             "id": secrets.token_hex(8),
             "run": str(run.path),
@@ -89,7 +96,6 @@ def prepare(request: Request, world: World | None = None) -> Session:
             **settings_of(prepared),
         }
     )
-    assert settings is not None
     session = Session(prepared, run, settings, request.max_steps)
     if run is None:
         session.save()

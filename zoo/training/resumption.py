@@ -90,7 +90,7 @@ def _resume(
             hint="Leave them out, or accept them with --override: the run then ends with other "
             "weights than it would have.",
         )
-    prepared.notes += [f"overridden: {difference}" for difference in found]
+    prepared.notes.extend(f"overridden: {difference}" for difference in found)
     same_optimizer = not any(f.startswith(("train.optimizer", "train.momentum")) for f in found)
     checkpoint.restore(learner, saved, keep_optimizer=same_optimizer)
     session = _session(prepared, run, settings, saved)

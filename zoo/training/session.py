@@ -223,13 +223,15 @@ class Session:
         """
         if self.run is None or not self.done:
             return
+        self.run.write_results(self.done)
+        if self.learner.position.step:  # a checkpoint within an epoch came after this was done
+            return
         epoch = self.done[-1]
         metrics = {"epoch": epoch.epoch, "val_top1": epoch.val_top1, "val_loss": epoch.val_loss}
         description = self.prepared.description.model_copy(update={"metrics": metrics})
         modelfile.save(self.run.last, self.learner.result, description)
         if self.best is not None and self.best.epoch == epoch.epoch:
             modelfile.save(self.run.best, self.learner.result, description)
-        self.run.write_results(self.done)
 
     @property
     def resume_command(self) -> str:

@@ -23,11 +23,9 @@ class Sums:
     def start(cls, device: torch.device) -> "Sums":
         """Nothing yet."""
         fine = torch.float32 if device.type == "mps" else torch.float64
-        return cls(
-            torch.zeros((), device=device, dtype=fine),
-            *(torch.zeros((), device=device, dtype=torch.int64) for _ in range(2)),
-            torch.full((), -1, device=device, dtype=torch.int64),
-        )
+        whole = torch.zeros((), device=device, dtype=torch.int64)
+        loss = torch.zeros((), device=device, dtype=fine)
+        return cls(loss, correct=whole.clone(), images=whole.clone(), bad_step=whole - 1)
 
     def add(self, loss: Tensor, logits: Tensor, targets: Tensor) -> None:
         """Counts a batch.
@@ -49,9 +47,9 @@ class Sums:
 
     def over_all(self, world: World) -> "Sums":
         """The sums of all processes; these stay as they are."""
-        tensors = [self.loss.clone(), self.correct.clone(), self.images.clone()]
-        world.sum_in_place(tensors)
-        return Sums(*tensors, self.bad_step)
+        loss, correct, images = self.loss.clone(), self.correct.clone(), self.images.clone()
+        world.sum_in_place([loss, correct, images])
+        return Sums(loss, correct, images, self.bad_step)
 
     def to_json(self) -> dict[str, float | int]:
         """Exact numbers for a checkpoint."""
