@@ -64,7 +64,9 @@ def test_every_trainable_parameter_is_in_one_group_in_the_networks_order() -> No
     places = {id(p): place for place, p in enumerate(network.parameters())}
     found = [[places[id(p)] for p in group["params"]] for group in groups]
     assert all(group == sorted(group) for group in found)
-    assert sorted(sum(found, [])) == [p for p in places.values() if p != 0]
+    assert sorted(place for group in found for place in group) == [
+        p for p in places.values() if p != 0
+    ]
 
 
 Make = Callable[[Iterable[nn.Parameter]], optim.Optimizer]

@@ -149,7 +149,7 @@ def test_unfreezing_passes_every_layer_of_a_branching_network_once() -> None:
     head = find_head(network, shape)
     assert head is network.fc
     before: set[str] = set()
-    for share in (0, 0.1, 0.35, 0.7, 0.95, 1):
+    for share in (0, 0.35, 1):
         with frozen_below(network, top_layers(network, head, shape, share)):
             learning = {name for name, p in network.named_parameters() if p.requires_grad}
             assert len(network(torch.randn(2, *shape))) == 3  # both auxiliary heads run
