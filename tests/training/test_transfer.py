@@ -135,6 +135,12 @@ def test_layers_are_unfrozen_from_the_top_down(share: float, first: int) -> None
     assert [list(network).index(module) for module in kept] == rows
 
 
+def test_rounding_errors_unfreeze_no_layer() -> None:
+    network = nn.Sequential(nn.Flatten(), *(nn.Linear(4, 4) for _ in range(26)))
+    kept = top_layers(network, network[26], (4, 1, 1), 7 / 25)
+    assert kept == [*network][-8:]
+
+
 def test_share_1_is_all() -> None:
     network = small()
     assert top_layers(network, network[8], (4, 1, 1), 1) is None
