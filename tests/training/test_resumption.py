@@ -40,7 +40,7 @@ ALL_ON = (
 RECIPES = {
     "everything, bf16": (*ALL_ON, "train.precision=bf16"),
     "everything, fp32": (*ALL_ON, "train.precision=fp32", "train.optimizer=adamw"),
-    "fp16 has a scaler": ("train.precision=fp16", "train.batch_size=32"),
+    "fp16 has a scaler": ("train.precision=fp16",),
     "sgd, accumulated": ("train.optimizer=sgd", "train.lr=0.05", "train.accumulate=2"),
     "rmsprop, plateau": (
         "train.optimizer=rmsprop", "train.schedule=plateau", "train.plateau_patience=1",
@@ -98,9 +98,10 @@ def assert_same(run: Path, other: Path) -> None:
 
 @pytest.mark.parametrize("name", RECIPES)
 def test_a_run_stopped_anywhere_ends_with_the_same_bits(name: str, tmp_path: Path) -> None:
-    finish(start(tmp_path / "whole", *RECIPES[name]))
+    model = "lenet5" if "fp16" in name else "keras-mnist-cnn"  # a processor's fp16 is slow
+    finish(start(tmp_path / "whole", *RECIPES[name], model=model))
     run = tmp_path / "stopped"
-    session = start(run, *RECIPES[name])
+    session = start(run, *RECIPES[name], model=model)
     steps = len(session.prepared.batches)
     with pytest.raises(InterruptionError):
         finish(session, stop_after=random.Random(name).randrange(steps + 1))
@@ -266,7 +267,7 @@ def test_another_processor_or_torch_is_a_change(
     stopped: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("zoo.devices.kind_of", lambda device: "an abacus")
-    monkeypatch.setattr(torch, "__version__", "9.9")
+    monkeypatch.setattr(torch, "__version__", "2.9.9")
     found = refused(stopped)
     assert "an abacus now" in found
     assert "versions.torch" in found
@@ -361,7 +362,7 @@ def test_divergence_keeps_the_last_finite_checkpoint(tmp_path: Path) -> None:
     session = start(
         tmp_path / "run", "train.optimizer=sgd", "train.lr=1e18", "train.precision=fp32"
     )
-    with pytest.raises(DivergedError, match="at a learning rate of 1e") as caught:
+    with pytest.raises(DivergedError, match=r"step 2, at a learning rate of 9\.9") as caught:
         finish(session)
     pictures = caught.value.results["pictures"]
     assert len(pictures) == BATCH

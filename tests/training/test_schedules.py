@@ -114,7 +114,6 @@ def test_plateau_is_torchs_epoch_by_epoch() -> None:
     draws = random.Random(0)
     losses = [2 * 0.9**epoch + draws.random() * 0.6 for epoch in range(100)]
     losses[50] = float("inf")
-    losses[60] = min(losses[:60]) * (1 - 5e-5)  # lower, but not enough to count
     optimizer = optim.SGD(nn.Linear(1, 1).parameters(), lr=0.2)
     theirs = lr_scheduler.ReduceLROnPlateau(
         optimizer, factor=0.5, patience=3, min_lr=0.001, eps=0.0
@@ -132,6 +131,15 @@ def test_plateau_is_torchs_epoch_by_epoch() -> None:
         assert rates[-1] == pytest.approx(optimizer.param_groups[0]["lr"], rel=1e-9)
     assert rates[-1] == 0.001
     assert len(set(rates)) > 5
+
+
+def test_a_ten_thousandth_lower_is_still_the_plateau() -> None:
+    plateau = Plateau()
+    for loss in (1.0, 1 - 5e-5, 1 - 9e-5):
+        plateau.update(loss, patience=5)
+    assert vars(plateau) == {"best": 1.0, "waited": 2, "drops": 0}
+    plateau.update(1 - 2e-4, patience=5)
+    assert vars(plateau) == {"best": 1 - 2e-4, "waited": 0, "drops": 0}
 
 
 def test_a_plateau_without_one_good_epoch_drops_too() -> None:

@@ -30,7 +30,7 @@ class Train(Section):
     """How the rate falls. cosine: to min_lr over the whole training, step by step. one-cycle: up
     from a 25th, then down to a 10,000th of that (Smith and Topin 2018). step: by gamma every
     step_epochs. multi-step: by gamma at each of the milestones. plateau: by gamma when the
-    validation loss has not fallen for plateau_patience epochs."""
+    validation loss no longer falls."""
     warmup_epochs: Range | None = None
     """Epochs, or parts of one, over which the rate first rises from nearly nothing, evenly. Left
     out, none; for one-cycle, 0.3 of the training."""
@@ -43,7 +43,8 @@ class Train(Section):
     gamma: float = Field(default=0.1, gt=0, lt=1)
     """step, multi-step and plateau: factor of a drop."""
     plateau_patience: int = Field(default=5, ge=1)
-    """`plateau`: epochs without a lower validation loss before the rate drops."""
+    """`plateau`: epochs without a lower validation loss that are waited out; in the next one the
+    rate drops, as in PyTorch."""
     weight_decay: Range = 0.0
     """L2 penalty, for adamw decoupled; not applied to norms and biases."""
     clip_norm: Range = 0.0

@@ -9,7 +9,6 @@ from torch import Tensor, nn
 
 from zoo.errors import RecipeError, did_you_mean
 from zoo.schema import Train
-from zoo.values import BALANCED
 
 
 class Loss(nn.Module):
@@ -103,7 +102,7 @@ def class_weights(train: Train, classes: Sequence[str], targets: Tensor) -> Tens
     weights = train.class_weights
     if weights is None:
         return None
-    if weights == BALANCED:
+    if weights == "balanced":
         return _balanced(torch.bincount(targets.cpu(), minlength=len(classes)))
     if isinstance(weights, Mapping):
         if strangers := [name for name in weights if name not in classes]:

@@ -157,7 +157,7 @@ def top_layers(
     modules = _in_order(network, input_shape)
     of_head = next(place for place, module in enumerate(modules) if module is head)
     below = [place for place in range(of_head) if _learns(modules[place])]
-    count = math.ceil(share * len(below) - 1e-9)  # 0.7 × 10 is a little more than 7
+    count = math.ceil(share * len(below) - 1e-9)  # 7 / 25 * 25 is above 7
     frozen = below[: len(below) - count]
     return modules[frozen[-1] + 1 if frozen else 0 :]
 
