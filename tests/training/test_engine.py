@@ -10,16 +10,22 @@ from torch import Tensor, nn
 from tests.data.test_loader import PREPROCESSING, pictures
 from zoo.data.loader import TrainingBatches
 from zoo.errors import DivergedError, OutOfMemoryError
+from zoo.precision import Precision
 from zoo.schema import Train
 from zoo.training.engine import Epoch, train
+from zoo.training.learner import Learner
 
-CPU = torch.device("cpu")
+FP32 = Precision("fp32", torch.device("cpu"))
 
 
 def run(network: nn.Module, config: Train, count: int = 12, **options: Any) -> list[Epoch]:
-    batches = TrainingBatches(pictures(count), PREPROCESSING, batch_size=4, seed=config.seed)
+    batches = TrainingBatches(
+        pictures(count), PREPROCESSING, batch_size=4, seed=config.seed,
+        accumulate=config.accumulate,
+    )  # fmt: skip
+    learner = Learner.start(network, config, precision=FP32, input_shape=(1, 2, 2))
     options = {"validate": lambda: None, **options}
-    return list(train(network, batches, config, device=CPU, **options))
+    return list(train(learner, batches, **options))
 
 
 def network(classes: int = 12) -> nn.Module:
@@ -128,7 +134,7 @@ def test_out_of_memory_names_a_batch_size(error: Exception) -> None:
 
     with pytest.raises(OutOfMemoryError, match="A batch of 4 pictures") as caught:
         run(Greedy(), Train(epochs=1))
-    assert caught.value.hint == "--batch-size 2"
+    assert caught.value.hint.startswith("--batch-size 2 --set train.accumulate=2")
 
 
 def test_a_bug_is_not_called_a_lack_of_memory() -> None:

@@ -148,7 +148,7 @@ def test_checkpoints_within_an_epoch(tmp_path: Path, monkeypatch: pytest.MonkeyP
     finish(start(tmp_path / "whole"))
     session = start(tmp_path / "run", "train.checkpoint_every=3")
     with pytest.raises(KeyboardInterrupt):  # at once: nothing more is saved
-        for _ in session.epochs(stop_at(STEPS + 8)):
+        for _ in session.epochs(stop_at(STEPS + 7)):
             pass
     session.run.release()  # type: ignore[union-attr]
     resumed = again(tmp_path / "run")
@@ -257,7 +257,7 @@ def refused(run: Path, *overrides: str, **request: Any) -> str:
 
 def test_what_changed_is_listed(stopped: Path) -> None:
     found = refused(stopped, "train.lr=0.1", "augment.rotation_range=3", threads=1)
-    assert "train.lr: 0.001 before, 0.1 now" in found
+    assert "train.lr: 0.002 before, 0.1 now" in found
     assert "augment.rotation_range: 10.0 before, 3.0 now" in found
     if torch.get_num_threads() != 1:
         assert "threads" in found

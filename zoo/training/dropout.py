@@ -24,13 +24,13 @@ def cheap_masks(network: nn.Module, device: torch.device) -> Iterator[None]:
         network: on `device`.
         device: elsewhere than on a CPU nothing happens.
     """
-    # Subclasses may mean something else by dropping out.
-    modules = (
-        [m for m in network.modules() if type(m) is nn.Dropout] if device.type == "cpu" else []
-    )
+    modules: list[nn.Dropout] = []
+    if device.type == "cpu":
+        # Subclasses may mean something else by dropping out.
+        modules = [module for module in network.modules() if type(module) is nn.Dropout]
     for module in modules:
         # A bound method, so that a deep copy of the network asks its own `training`.
-        module.forward = MethodType(_forward, module)
+        vars(module)["forward"] = MethodType(_forward, module)
     try:
         yield
     finally:
