@@ -133,7 +133,7 @@ def test_out_of_memory_names_a_batch_size(error: Exception) -> None:
             raise error
 
     with pytest.raises(OutOfMemoryError, match="A batch of 4 pictures") as caught:
-        run(Greedy(), Train(epochs=1))
+        run(Greedy(), Train(epochs=1, batch_size=4))
     assert caught.value.hint.startswith("--batch-size 2 --set train.accumulate=2")
 
 

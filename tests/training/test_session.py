@@ -70,8 +70,8 @@ def test_layer_settings_keep_the_other_layers_weights(trained: Path, tmp_path: P
         Request(model=str(trained), output=tmp_path / "edited", layer_settings=(edit,))
     )
     before = modelfile.load(trained).get_parameter("c1.weight")
-    assert torch.equal(session.network.get_parameter("c1.weight"), before)
-    assert session.network.get_parameter("c5.weight").shape[0] == 60
+    assert torch.equal(session.learner.network.get_parameter("c1.weight"), before)
+    assert session.learner.network.get_parameter("c5.weight").shape[0] == 60
     assert modelfile.load(session.run.last).get_parameter("f6.weight").shape == (84, 60)
 
 
@@ -83,7 +83,7 @@ def test_a_recipe_decides_size_and_channels_of_a_bare_architecture(tmp_path: Pat
             overrides=("preprocess.size=[40, 36]", "preprocess.channels=3"),
         )
     )
-    assert session.description.input_shape == (3, 40, 36)
+    assert session.prepared.description.input_shape == (3, 40, 36)
 
 
 def test_a_recipe_that_overrides_a_models_preprocessing_is_noted(
@@ -92,7 +92,7 @@ def test_a_recipe_that_overrides_a_models_preprocessing_is_noted(
     session = prepare(
         Request(model=str(trained), output=tmp_path / "run", overrides=("preprocess.mean=0.5",))
     )
-    assert "replaces that of" in session.notes[0]
+    assert "replaces that of" in session.prepared.notes[0]
     with pytest.raises(UsageError, match="asks for pictures of"):
         prepare(Request(model=str(trained), overrides=("preprocess.size=64",)))
 

@@ -12,8 +12,10 @@ from tests.pictures import write_folder
 from zoo import catalog, modelfile
 from zoo.data.loader import TrainingBatches
 from zoo.description import describe, read_description
+from zoo.precision import Precision
 from zoo.schema import Train
 from zoo.training.engine import train
+from zoo.training.learner import Learner
 from zoo.training.preparation import Request, prepare
 from zoo.training.transfer import find_head, frozen_below, top_layers, trainable_share
 
@@ -197,10 +199,9 @@ def test_head_epochs_leave_the_rest_alone_and_then_all_learn() -> None:
     config = Train(epochs=2, head_epochs=1, backbone_lr=0.1, lr=0.1)
     batches = TrainingBatches(pictures(12), PREPROCESSING, batch_size=4, seed=0)
     states = [{name: tensor.clone() for name, tensor in network.state_dict().items()}]
-    for _ in train(
-        network, batches, config, validate=lambda: None, device=torch.device("cpu"),
-        head=network[3],
-    ):  # fmt: skip
+    fp32 = Precision("fp32", torch.device("cpu"))
+    learner = Learner.start(network, config, precision=fp32, input_shape=(1, 2, 2), head=network[3])
+    for _ in train(learner, batches, validate=lambda: None):
         states.append({name: tensor.clone() for name, tensor in network.state_dict().items()})
     first = {name for name in states[0] if not torch.equal(states[0][name], states[1][name])}
     second = {name for name in states[0] if not torch.equal(states[1][name], states[2][name])}
@@ -222,15 +223,15 @@ def test_weights_get_a_new_head_and_keep_their_preprocessing(
             output=tmp_path / "run",
         )
     )  # fmt: skip
-    assert session.recipe_name == "folder-finetune"
-    assert "out starts fresh" in " ".join(session.notes)
+    assert session.prepared.recipe_name == "folder-finetune"
+    assert "out starts fresh" in " ".join(session.prepared.notes)
     donor = modelfile.load(trained)
-    for name, tensor in session.network.state_dict().items():
+    for name, tensor in session.learner.network.state_dict().items():
         if name.startswith("out."):
             assert tensor.shape[0] == 3
         else:
             assert torch.equal(tensor, donor.state_dict()[name])
-    assert session.description.preprocessing.mean == (0.306,)
+    assert session.prepared.description.preprocessing.mean == (0.306,)
     for _ in session.epochs():
         pass
     session.outcome()
@@ -255,8 +256,11 @@ def test_every_architecture_takes_weights_of_other_classes(
             output=tmp_path / "run",
         )
     )  # fmt: skip
-    assert "starts fresh" in " ".join(session.notes)
-    donor, ours = modelfile.load(tmp_path / "ten").state_dict(), session.network.state_dict()
+    assert "starts fresh" in " ".join(session.prepared.notes)
+    donor, ours = (
+        modelfile.load(tmp_path / "ten").state_dict(),
+        session.learner.network.state_dict(),
+    )
     kept = [name for name in ours if torch.equal(ours[name], donor[name])]
     assert kept[0] == next(iter(ours))
     assert len(kept) < len(ours)
@@ -265,7 +269,7 @@ def test_every_architecture_takes_weights_of_other_classes(
 def test_as_many_other_classes_get_a_new_head_too(trained: Path, tmp_path: Path) -> None:
     root = write_folder(tmp_path / "pics", count=40, classes=10)
     session = prepare(Request(model="lenet5", weights=trained, data=root, output=tmp_path / "r"))
-    donor, ours = modelfile.load(trained).state_dict(), session.network.state_dict()
+    donor, ours = modelfile.load(trained).state_dict(), session.learner.network.state_dict()
     fresh = {name for name in ours if not torch.equal(ours[name], donor[name])}
     assert fresh == {"out.weight", "out.bias"}
 
@@ -274,9 +278,9 @@ def test_the_same_classes_keep_the_head(trained: Path, tmp_path: Path) -> None:
     session = prepare(
         Request(model="lenet5", weights=trained, recipe="digits", output=tmp_path / "r")
     )
-    donor, ours = modelfile.load(trained).state_dict(), session.network.state_dict()
+    donor, ours = modelfile.load(trained).state_dict(), session.learner.network.state_dict()
     assert all(torch.equal(ours[name], donor[name]) for name in ours)
-    assert "fresh" not in " ".join(session.notes)
+    assert "fresh" not in " ".join(session.prepared.notes)
 
 
 def test_a_recipe_that_speaks_of_mean_and_std_says_that_it_replaces_the_weights_own(
@@ -287,5 +291,5 @@ def test_a_recipe_that_speaks_of_mean_and_std_says_that_it_replaces_the_weights_
             model="lenet5", weights=trained, recipe="folder", data=pics, output=tmp_path / "r"
         )
     )  # fmt: skip
-    assert session.description.preprocessing.mean != (0.306,)
-    assert "replace those of the weights, (0.306,), (0.376,)" in " ".join(session.notes)
+    assert session.prepared.description.preprocessing.mean != (0.306,)
+    assert "replace those of the weights, (0.306,), (0.376,)" in " ".join(session.prepared.notes)
