@@ -1,4 +1,4 @@
-"""What people see while data are fetched and decoded: a bar on a terminal, else a few lines."""
+"""What people see while pictures are fetched, decoded or predicted: a bar, or a few lines."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -24,7 +24,7 @@ def on_bad_setting(on_bad: "BadPictures | None") -> list[str]:
 
 @dataclass(frozen=True)
 class Watch:
-    """Follows downloads and decoding."""
+    """Follows downloads, decoding and predictions."""
 
     downloads: "Downloads"
     bars: "Progress | None"
