@@ -1,5 +1,6 @@
 """Figures of a network."""
 
+import math
 from contextlib import nullcontext, suppress
 from pathlib import Path
 
@@ -78,6 +79,12 @@ def test_a_certain_picture_falls_into_the_last_bin() -> None:
     certain = Batch(torch.tensor([[1e4, 0.0]]), torch.tensor([0]))
     found = evaluate_network(nn.Identity(), [certain], ("a", "b"))
     assert found.expected_calibration_error == 0.0
+
+
+def test_a_diverged_network_has_figures_too() -> None:
+    found = evaluate_network(nn.Identity(), [Batch(LOGITS * float("nan"), TARGETS)], CLASSES)
+    assert (found.images, math.isnan(found.loss)) == (4, True)
+    assert math.isnan(found.expected_calibration_error)
 
 
 def test_parts_of_several_processes_make_the_figures_of_the_whole() -> None:

@@ -40,6 +40,7 @@ MAY_IMPORT = {
     "provenance": {"data", "description", "modelfile", "recipe", "schema", "values"},
     "figures": set(),
     "evaluation": {"data", "downloads", "figures", "modelfile", "precision", "provenance"},
+    "prediction": {"data", "modelfile", "description", "schema", "precision", "devices"},
     "training": {
         "data", "schema", "layers", "description", "modelfile", "evaluation", "devices",
         "downloads", "precision", "provenance", "tensorfile", "weights",

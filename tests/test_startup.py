@@ -45,6 +45,8 @@ def heavy_modules(*arguments: str) -> list[str]:
         ("data", "check", "--help"),
         ("train", "--help"),
         ("summary", "--help"),
+        ("predict", "--help"),
+        ("evaluate", "--help"),
         ("data", "fetch", "--help"),
     ],
     ids=" ".join,

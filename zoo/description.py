@@ -12,6 +12,7 @@ from zoo.schema import Preprocess, Preprocessing
 from zoo.values import LUMA, Side
 
 FORMAT_VERSION = 1
+RANDOM = "random weights"
 
 
 class Arguments(BaseModel):
@@ -45,7 +46,7 @@ class Description(BaseModel):
     format: int = FORMAT_VERSION
     architecture: str
     arguments: Arguments
-    origin: str = "random weights"
+    origin: str = RANDOM
     """Where the first weights came from."""
     edits: tuple[dict[str, Any], ...] = ()
     classes: tuple[str, ...] = ()
@@ -64,6 +65,11 @@ class Description(BaseModel):
         ):
             raise ValueError("preprocessing makes other pictures than the network takes")
         return self
+
+    @property
+    def is_trained(self) -> bool:
+        """Whether its weights were learned, here or where they came from."""
+        return self.training is not None or self.origin != RANDOM
 
     @property
     def input_shape(self) -> tuple[int, int, int]:

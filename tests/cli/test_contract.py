@@ -14,6 +14,7 @@ import typer
 
 from tests.conftest import Ended, zoo_process
 from tests.data.sources.fakes import mnist_files, publish
+from tests.pictures import encoded, gradient
 from zoo.cli import app as application
 from zoo.errors import ExitCode
 
@@ -31,7 +32,8 @@ def commands(group: typer.Typer = application.app, prefix: str = "") -> Iterator
 
 EVERY_COMMAND = pytest.mark.parametrize("command", sorted(commands()))
 
-# A command line of each command that succeeds; RUN is a trained run, OUT a new path.
+# A command line of each command that succeeds; RUN is a trained run, PICTURE a file, OUT a new
+# path.
 WORKING = {
     "build": "build lenet5 -o OUT",
     "data check": "data check digits",
@@ -40,6 +42,7 @@ WORKING = {
     "doctor": "doctor",
     "evaluate": "evaluate RUN",
     "list": "list",
+    "predict": "predict RUN PICTURE",
     "recipes copy": "recipes copy digits OUT",
     "recipes list": "recipes list",
     "recipes schema": "recipes schema",
@@ -65,7 +68,9 @@ def working(
     monkeypatch.setenv("ZOO_CACHE", str(tmp_path / "cache"))
     for name, content in files.items():
         write_bytes(tmp_path / "cache" / "data" / "kmnist" / name, content)
-    places = {"RUN": str(trained), "OUT": str(tmp_path / "out")}
+    picture = tmp_path / "seven.png"
+    write_bytes(picture, encoded(gradient("L"), "PNG"))
+    places = {"RUN": str(trained), "PICTURE": str(picture), "OUT": str(tmp_path / "out")}
     return lambda command: [places.get(word, word) for word in WORKING[command].split()]
 
 

@@ -97,6 +97,19 @@ def test_evaluates_keys_and_threshold(zoo: Zoo, trained: Path) -> None:
     assert zoo("evaluate", trained, "--set", "preprocess.mean=0.5").code == 2
 
 
+def test_an_evaluation_says_its_arithmetic_and_its_further_figures(zoo: Zoo, trained: Path) -> None:
+    exact = zoo("evaluate", trained, "--json").json
+    short = zoo("evaluate", trained, "--precision", "bf16", "--json").json
+    assert (exact["precision"], short["precision"]) == ("fp32", "bf16")
+    assert exact["loss"] != short["loss"]
+    assert exact["per_class"][0]["support"] == exact["per_class"][0]["images"] == 36
+    text = zoo("evaluate", trained).stdout
+    assert text.splitlines()[0].split() == ["Class", "Pictures", "Precision", "Recall", "F1"]
+    error, score = exact["expected_calibration_error"], exact["macro_f1"]
+    assert f"calibration error {100 * error:.2f} %, macro F1 {100 * score:.2f} %" in text
+    assert zoo("evaluate", trained, "--precision", "fp8").code == 2
+
+
 def test_another_split_than_the_models_is_said(zoo: Zoo, trained: Path, tmp_path: Path) -> None:
     ended = zoo("evaluate", trained, "--set", "dataset.seed=1", "--json")
     assert "another split" in ended.json["notes"][0]

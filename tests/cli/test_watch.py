@@ -20,10 +20,15 @@ def test_a_line_where_nothing_can_move(
             watched.decoded(done, 2000)
         watched.decoded(1, 10)
         assert watched.downloads.offline
-    assert capsys.readouterr().err == "decoding 2,000 pictures\n"
+        for done in (0, 512, 1024):
+            watched.predicted(done, 1024)
+        watched.predicted(0, 10)
+    assert capsys.readouterr().err == "decoding 2,000 pictures\npredicting 1,024 pictures\n"
 
 
-def test_bars_on_a_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_bars_on_a_terminal(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     class Terminal(io.StringIO):
         def isatty(self) -> bool:
             return True
@@ -40,11 +45,18 @@ def test_bars_on_a_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
         first = [(task.description, task.completed) for task in watched.bars.tasks]
         watched.decoded(1, 50)  # the next split starts anew
         second = [(task.description, task.completed, task.total) for task in watched.bars.tasks]
+        print("a result")
+        watched.predicted(512, 1024)
+        assert ("predicting", 512) in [(t.description, t.completed) for t in watched.bars.tasks]
+        watched.bars.remove_task(watched.bars.tasks[-1].id)
         amounts = [task.fields["amount"] for task in watched.bars.tasks]
     assert first == [("downloading", 500_000), ("decoding", 900)]
     assert second == [("downloading", 500_000, 1_000_000), ("decoding", 1, 50)]
     assert amounts == ["500 kB/1 MB", "1/50 pictures"]
     assert "downloading" in screen.getvalue()
+    # Results printed meanwhile go where standard output goes, not between the bars.
+    assert capsys.readouterr().out == "a result\n"
+    assert "a result" not in screen.getvalue()
 
 
 def test_offline_by_the_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

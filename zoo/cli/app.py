@@ -116,7 +116,20 @@ def configure(switches: dict[str, bool]) -> None:
     """
     for option, value in switches.items():
         setattr(OUTPUT, option, getattr(OUTPUT, option) or value)
+    check_forms()
+
+
+def check_forms(*further: str) -> None:
+    """Refuses several forms of output.
+
+    Args:
+        further: forms that the command itself was asked for, such as `--jsonl`.
+
+    Raises:
+        UsageError: two or more are asked for.
+    """
     forms = [f"--{form}" for form in ("json", "csv", "markdown") if getattr(OUTPUT, form)]
+    forms += further
     if len(forms) > 1:
         raise UsageError(f"{' and '.join(forms)} exclude one another.")
 
@@ -152,8 +165,8 @@ def _top(
 def register_commands() -> None:
     """Imports every command; a new one is a file and a line here."""
     from zoo.cli import list as list_command  # isort: skip
-    from zoo.cli import show, summary, build, train, evaluate, recipes  # isort: skip
+    from zoo.cli import show, summary, build, train, evaluate, predict, recipes  # isort: skip
     from zoo.cli import data_check, data_fetch, data_preview, doctor  # isort: skip
 
-    _ = (list_command, show, summary, build, train, evaluate, recipes)
+    _ = (list_command, show, summary, build, train, evaluate, predict, recipes)
     _ = (data_check, data_fetch, data_preview, doctor)

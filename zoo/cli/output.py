@@ -164,11 +164,18 @@ class Output:
             document = {"ok": False, "notes": self.notes, "error": error.to_json()}
             self._print_json({**document, **error.results})
             return
-        process = f"process {self.rank}: " if self.rank else ""
-        red, plain = ("\033[31m", "\033[0m") if self.colored else ("", "")
-        print(f"{red}error:{plain} {process}{printable(error.message)}", file=sys.stderr)  # noqa: T201
+        self.complain(f"process {self.rank}: {error.message}" if self.rank else error.message)
         if error.hint:
             print(f"hint: {printable(error.hint)}", file=sys.stderr)  # noqa: T201
+
+    def complain(self, message: str) -> None:
+        """A line on what failed, also when quiet."""
+        red, plain = ("\033[31m", "\033[0m") if self.colored else ("", "")
+        print(f"{red}error:{plain} {printable(message)}", file=sys.stderr)  # noqa: T201
+
+    def line(self, document: Mapping[str, Any]) -> None:
+        """One line of JSON, as soon as it is known."""
+        self._print(json.dumps(_finite(document)))
 
     def _print_json(self, document: Mapping[str, Any]) -> None:
         self._print(json.dumps({"schema": SCHEMA, **_finite(document)}, indent=2))

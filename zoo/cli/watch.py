@@ -1,4 +1,4 @@
-"""What people see while data are fetched and decoded: a bar on a terminal, else a few lines."""
+"""What people see while pictures are fetched, decoded or predicted: a bar, or a few lines."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -24,17 +24,24 @@ def on_bad_setting(on_bad: "BadPictures | None") -> list[str]:
 
 @dataclass(frozen=True)
 class Watch:
-    """Follows downloads and decoding."""
+    """Follows downloads, decoding and predictions."""
 
     downloads: "Downloads"
     bars: "Progress | None"
 
     def decoded(self, done: int, total: int) -> None:
         """Called with each picture that is decoded."""
+        self._follow("decoding", done, total, is_first=done == 1)
+
+    def predicted(self, done: int, total: int) -> None:
+        """Called at the start, with 0, and after each batch that is predicted."""
+        self._follow("predicting", done, total, is_first=done == 0)
+
+    def _follow(self, what: str, done: int, total: int, *, is_first: bool) -> None:
         if self.bars is not None:
-            _advance(self.bars, "decoding", done, total, f"{done:,}/{total:,} pictures")
-        elif done == 1 and total >= _WORTH_A_LINE:
-            OUTPUT.progress(f"decoding {total:,} pictures")
+            _advance(self.bars, what, done, total, f"{done:,}/{total:,} pictures")
+        elif is_first and total >= _WORTH_A_LINE:
+            OUTPUT.progress(f"{what} {total:,} pictures")
 
 
 @contextmanager
@@ -65,7 +72,8 @@ def watched(*, offline: bool) -> Iterator[Watch]:
         TimeRemainingColumn(),
     )
     console = Console(stderr=True, no_color=not OUTPUT.colored, highlight=False)
-    with Progress(*columns, console=console, transient=True) as bars:
+    # Standard output is the command's: rich would print it on the bars' console.
+    with Progress(*columns, console=console, transient=True, redirect_stdout=False) as bars:
         yield Watch(Downloads(is_offline(offline), OUTPUT.progress, advance), bars)
 
 

@@ -89,7 +89,7 @@ def gather(pictures: Pictures, preprocessing: Preprocessing, settings: Settings)
         fitted = Fitted.in_memory(images, pictures)
     else:
         scan.check()
-        fitted = Fitted.decoded(pictures, preprocessing, _workers(settings))
+        fitted = Fitted.decoded(pictures, preprocessing, _workers(settings.workers))
     kept = [index for index in range(len(pictures)) if index not in scan.bad]
     if scan.bad:
         fitted = fitted.at(kept)
@@ -98,27 +98,44 @@ def gather(pictures: Pictures, preprocessing: Preprocessing, settings: Settings)
 
 
 def in_parallel(pictures: Pictures, work: Callable[[int], T], settings: Settings) -> list[T]:
-    """What `work` gives for each picture's index, in order.
+    """What `work` gives for each picture's index, in order."""
+    # A torchvision dataset may hold one open file, which threads would seek in at once.
+    workers = settings.workers if isinstance(pictures, FilePictures) else 1
+    return over_threads(len(pictures), work, workers, settings.progress)
+
+
+def over_threads(
+    total: int,
+    work: Callable[[int], T],
+    workers: int | None = None,
+    progress: Progress = lambda _done, _total: None,
+) -> list[T]:
+    """What `work` gives for each index, in order.
 
     Threads suffice, for decoders release Python's lock.
+
+    Args:
+        total: how many indices.
+        work: called with each, in any thread.
+        workers: threads; None is one for each core.
+        progress: follows it.
     """
-    total, results = len(pictures), list[T]()
-    # A torchvision dataset may hold one open file, which threads would seek in at once.
-    workers = _workers(settings) if isinstance(pictures, FilePictures) else 1
+    results = list[T]()
+    workers = _workers(workers)
     before = torch.get_num_threads()
     with ExitStack() as stack:
         # Each picture is small: threads inside its operations only get in the way.
         stack.callback(torch.set_num_threads, before)
         torch.set_num_threads(1)
         done_in_order: Iterator[T] = map(work, range(total))
-        if workers > 1:
+        if workers > 1 and total > 1:
             pool = stack.enter_context(ThreadPoolExecutor(workers))
             # What is raised here, such as Ctrl-C, must not wait for thousands of pictures.
             stack.callback(pool.shutdown, wait=False, cancel_futures=True)
             done_in_order = _in_windows(pool, work, total)
         for done, result in enumerate(done_in_order, start=1):
             results.append(result)
-            settings.progress(done, total)
+            progress(done, total)
     return results
 
 
@@ -328,9 +345,9 @@ def _bytes(pictures: Pictures, preprocessing: Preprocessing) -> int:
     return len(pictures) * preprocessing.channels * height * width
 
 
-def _workers(settings: Settings) -> int:
-    if settings.workers is not None:
-        return settings.workers
+def _workers(workers: int | None) -> int:
+    if workers is not None:
+        return workers
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 

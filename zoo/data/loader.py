@@ -138,19 +138,23 @@ def evaluation_batches(
     Args:
         pictures: fitted.
         preprocessing: of the network.
-        batch_size: pictures at once; None is as many as have four million values, 512 at most.
+        batch_size: pictures at once; None is `evaluation_batch_size`.
         shard: the part of the pictures that this process takes; None is all.
         device: where they are wanted.
     """
     device = device or torch.device("cpu")
-    if batch_size is None:
-        values = preprocessing.channels * preprocessing.size[0] * preprocessing.size[1]
-        batch_size = max(1, min(512, _EVALUATION_VALUES // values))
     mine = torch.arange(len(pictures))[(shard or Shard()).part(len(pictures))]
-    batches = torch.split(mine, batch_size) if len(mine) else ()
+    at_once = batch_size or evaluation_batch_size(preprocessing)
+    batches = torch.split(mine, at_once) if len(mine) else ()
     fitted = pictures.batches(batches, device)
     for indices, images in zip(batches, fitted, strict=True):
         yield Batch(normalize(images, preprocessing), pictures.targets[indices].to(device))
+
+
+def evaluation_batch_size(preprocessing: Preprocessing) -> int:
+    """As many pictures as have four million values, 512 at most."""
+    values = preprocessing.channels * preprocessing.size[0] * preprocessing.size[1]
+    return max(1, min(512, _EVALUATION_VALUES // values))
 
 
 def batch_sizes(count: int, batch_size: int, processes: int = 1) -> list[int]:

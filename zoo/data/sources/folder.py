@@ -98,10 +98,8 @@ def _listing(directory: Path) -> _Listing:
     ignored: Counter[str] = Counter()
     for child in _subdirectories(directory):
         files[child.name] = []
-        for path in _walk(child):
-            is_picture = path.suffix.lower() in SUFFIXES and not path.name.startswith(".")
-            # A pipe would never end; a link to nothing is a picture that can't be read.
-            if is_picture and (path.is_file() or not path.exists()):
+        for path in walk(child):
+            if is_picture(path):
                 files[child.name].append(path)
             else:
                 ignored[_kind(path)] += 1
@@ -151,7 +149,14 @@ def _subdirectories(directory: Path) -> list[Path]:
         )
 
 
-def _walk(directory: Path) -> Iterator[Path]:
+def is_picture(path: Path) -> bool:
+    """Whether a file has a picture's suffix and is not hidden."""
+    is_called_so = path.suffix.lower() in SUFFIXES and not path.name.startswith(".")
+    # A pipe would never end; a link to nothing is a picture that can't be read.
+    return is_called_so and (path.is_file() or not path.exists())
+
+
+def walk(directory: Path) -> Iterator[Path]:
     """Every file below a directory; links to directories are followed, but never in circles."""
     seen: set[tuple[int, int]] = set()
 
