@@ -22,11 +22,11 @@ def sparkline(
     known = [bar for bar in bars if bar is not None]
     if not known:
         return ""
-    low, span = min(known), max(known) - min(known)
+    low, span = min(known) / 2, max(known) / 2 - min(known) / 2  # a whole span may overflow
     levels = _BLOCKS if _can_write(_BLOCKS, encoding) else _ASCII
     top = len(levels) - 1
     return "".join(
-        " " if bar is None else levels[round((bar - low) / span * top) if span else top // 2]
+        " " if bar is None else levels[round((bar / 2 - low) / span * top) if span else top // 2]
         for bar in bars
     )
 
