@@ -45,6 +45,7 @@ MAY_IMPORT = {
         "data", "schema", "layers", "description", "modelfile", "evaluation", "devices",
         "downloads", "precision", "provenance", "tensorfile", "weights",
     },
+    "runs": {"tensorfile"},
     "doctor": {"devices", "places", "precision", "shipped"},
     "__main__": {"cli"},
 }  # fmt: skip

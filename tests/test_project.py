@@ -77,6 +77,9 @@ def test_the_wheel_holds_recipes_data_and_types(tmp_path: Path) -> None:
         "zoo/data/sources/digits/LICENSE.md",
     } <= names
     assert not [name for name in names if name.startswith(("tests/", "recipes/"))]
+    # .gitignore decides what is packed, and has left a package out before.
+    modules = {str(path.relative_to(ROOT)) for path in (ROOT / "zoo").rglob("*.py")}
+    assert modules <= names
 
 
 def test_an_installed_wheel_finds_its_recipes(

@@ -1,9 +1,11 @@
 """Which recipe, pictures and split a command works on."""
 
+import csv
 import json
 import shutil
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -12,7 +14,7 @@ from tests.pictures import write_folder
 from zoo import modelfile
 from zoo.description import read_description
 from zoo.errors import DataError, UsageError
-from zoo.provenance import task_of
+from zoo.provenance import Task, task_of
 
 Zoo = Callable[..., Ended]
 
@@ -193,3 +195,135 @@ def test_classes_that_differ_name_the_way_out(run: Path, trained: Path, pics: Pa
     assert f"zoo train lenet5 --weights {trained}" in caught.value.hint
     with pytest.raises(UsageError, match="has weights already"):
         prepare(Request(model=str(run), weights=trained))
+
+
+def same_figures(one: Path, other: Path) -> bool:
+    """Whether the results of two runs differ in nothing but time."""
+    times = ("seconds", "images_per_second")
+    tables = []
+    for run in (one, other):
+        rows = list(csv.DictReader((run / "results.csv").read_text().splitlines()))
+        tables.append([{k: v for k, v in row.items() if k not in times} for row in rows])
+    assert tables[0]
+    return tables[0] == tables[1]
+
+
+def test_a_run_is_repeated_to_the_bit(zoo: Zoo, in_tmp: Path) -> None:
+    made = zoo("train", "lenet5", "--epochs", 2, "--lr", "1e-3", "--seed", 3, "--quiet",
+               "--set", "augment.rotation_range=25", "--set", "dataset.seed=5")  # fmt: skip
+    assert made.code == 0, made.stderr
+    first = Path("runs/lenet5-digits")
+    for number, place in enumerate((first, first / "run.json"), start=2):
+        ended = zoo("train", "lenet5", "--recipe", place, "--json", "--quiet")
+        assert ended.code == 0, ended.stdout
+        again = Path(f"runs/lenet5-digits-{number}")  # named after the run's recipe
+        assert ended.json["run"] == str(again)
+        assert json.loads((again / "run.json").read_text())["recipe"] == "digits"
+        for name in ("last.safetensors", "best.safetensors", "split.csv"):
+            assert (again / name).read_bytes() == (first / name).read_bytes(), name
+        assert same_figures(first, again)
+    changed = zoo("train", "lenet5", "--recipe", first, "--seed", 4, "--max-steps", 2, "--quiet")
+    assert changed.code == 0
+    last = Path("runs/lenet5-digits-4")
+    assert not same_figures(first, last)
+    recipes = [
+        json.loads((run / "run.json").read_text())["resolved_recipe"] for run in (first, last)
+    ]
+    assert recipes[1].pop("train") == {**recipes[0].pop("train"), "seed": 4}
+    assert recipes[0] == recipes[1]
+
+
+def repeat(run: Path, **options: Any) -> Task:
+    return task_of(modelfile.resolve("lenet5"), recipe_name=str(run), **options)
+
+
+def test_a_repeated_run_finds_its_pictures_and_keeps_its_split(
+    zoo: Zoo, run: Path, pics: Path, tmp_path: Path
+) -> None:
+    again = tmp_path / "again"
+    ended = zoo("train", "lenet5", "--recipe", run, "-o", again, "--json", "--quiet")
+    assert ended.code == 0, ended.stdout
+    assert (again / "last.safetensors").read_bytes() == (run / "last.safetensors").read_bytes()
+    assert (again / "split.csv").read_bytes() == (run / "split.csv").read_bytes()
+    task = repeat(run)
+    assert (task.name, task.given, task.must_match) == ("folder", pics, False)
+    assert task.recorded is not None
+    assert len(task.recorded) == 60
+
+
+def test_a_repeated_run_takes_what_is_asked_instead(run: Path, pics: Path, tmp_path: Path) -> None:
+    assert repeat(run, data=tmp_path).given == tmp_path
+    other = tmp_path / "split.csv"
+    lines = (run / "split.csv").read_text().splitlines()
+    other.write_text("\n".join(lines[:11]) + "\n")
+    task = repeat(run, split_file=other)
+    assert task.must_match
+    assert task.recorded is not None
+    assert len(task.recorded) == 10
+    assert task.given == pics
+    assert repeat(run, overrides=("dataset.seed=1",)).recorded is None
+    assert repeat(run, overrides=("dataset.seed=1",)).given == pics
+    assert repeat(run, overrides=("dataset.root=/elsewhere",)).given is None
+    assert repeat(run, overrides=("train.lr=0.5",)).recorded == repeat(run).recorded
+
+
+def test_pictures_that_moved_are_looked_for_as_ever(run: Path, tmp_path: Path) -> None:
+    moved = tmp_path / "moved"
+    shutil.copytree(run, moved)
+    document = json.loads((moved / "run.json").read_text())
+    (moved / "run.json").write_text(json.dumps({**document, "data": str(tmp_path / "gone")}))
+    assert repeat(moved).given is None
+    assert repeat(moved).recorded == repeat(run).recorded
+    (moved / "split.csv").unlink()
+    assert repeat(moved).recorded is None
+
+
+def test_what_a_model_learned_stays_apart_when_another_run_is_repeated(
+    run: Path, tmp_path: Path
+) -> None:
+    """The model's own split wins over that of the run whose recipe is asked for."""
+    other = tmp_path / "other"
+    shutil.copytree(run, other)
+    lines = (run / "split.csv").read_text().splitlines()
+    swapped = [line.replace(",test", ",train") for line in lines]
+    surplus = "new.png,0123456789abcdef,test"
+    (other / "split.csv").write_text("\n".join([*swapped, surplus]) + "\n")
+    own = repeat(run).recorded
+    assert own is not None
+    for task in (
+        task_of(modelfile.resolve(str(run)), recipe_name=str(other)),
+        repeat(other, weights=run),
+    ):
+        assert task.recorded == {**own, "0123456789abcdef": "test"}
+    shutil.copy(run / "best.safetensors", tmp_path / "m.safetensors")
+    alone = task_of(modelfile.resolve(str(tmp_path / "m.safetensors")), recipe_name=str(run))
+    assert alone.recorded == own
+    assert alone.notes == ()
+
+
+def test_a_runs_recipe_is_a_recipe_for_every_command(zoo: Zoo, run: Path, pics: Path) -> None:
+    file = run / "run.json"
+    assert zoo("recipes", "validate", run, file).stdout == f"{run}: ok\n{file}: ok\n"
+    shown = zoo("recipes", "show", file)
+    assert shown.code == 0
+    assert "source: folder" in shown.stdout
+    assert "{" not in shown.stdout.partition("\n")[0]
+    assert zoo("recipes", "show", run, "--json").json["name"] == "folder"
+    checked = zoo("data", "check", run, "--data", pics, "--json").json
+    assert checked["recipe"] == "folder"
+    assert zoo("recipes", "validate", run, "--set", "train.epochs=-1").code == 3
+
+
+def test_a_damaged_run_can_not_be_repeated(zoo: Zoo, run: Path, tmp_path: Path) -> None:
+    damaged = tmp_path / "damaged"
+    shutil.copytree(run, damaged)
+    text = (damaged / "run.json").read_text()
+    (damaged / "run.json").write_text(text[: len(text) // 2])
+    ended = zoo("train", "lenet5", "--recipe", damaged, "-o", tmp_path / "r", "--json")
+    assert ended.code == 3
+    assert ended.json["error"]["kind"] == "RecipeError"
+    (detail,) = ended.json["error"]["details"]
+    assert detail["file"] == str(damaged / "run.json")
+    assert detail["line"] > 1
+    assert detail["column"] >= 1
+    assert not (tmp_path / "r").exists()

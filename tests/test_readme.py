@@ -29,7 +29,7 @@ def shown() -> Iterator[tuple[str, str]]:
 def normalized(output: str) -> list[str]:
     """Lines without measured numbers and without the widths that these cause."""
     lines = MEASURED.sub("#", output.rstrip()).splitlines()
-    return [re.sub(r" +", " ", line) for line in lines]
+    return [re.sub(r"([ ─])\1+", r"\1", line) for line in lines]
 
 
 def run(command: str, directory: Path) -> str:

@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -301,3 +302,111 @@ def test_nested_keys_can_be_set() -> None:
         load_recipe("cifar10", ["augment.color_jitter.hues=0.1"])
     with pytest.raises(RecipeError, match=r"SECTION\.KEY"):
         load_recipe("cifar10", ["train.lr.x=1"])
+
+
+def record(tmp_path: Path, resolved: Any, **document: Any) -> Path:
+    """A run's directory, whose run.json holds a recipe."""
+    run = tmp_path / "runs" / "one"
+    run.mkdir(parents=True, exist_ok=True)
+    content = {"schema": 1, "recipe": "cats", **document, "resolved_recipe": resolved}
+    (run / "run.json").write_text(json.dumps(content, indent=2))
+    return run
+
+
+@pytest.mark.parametrize("name", shipped.names())
+def test_the_recipe_of_a_run_is_a_recipe(name: str, tmp_path: Path) -> None:
+    wishes = ["train.lr=1e-5", "train.epochs=40"]
+    recorded = load_recipe(name, wishes)
+    run = record(tmp_path, recorded.model_dump(mode="json"))
+    for place in (run, run / "run.json"):
+        assert load_recipe(str(place)) == recorded
+        assert load_recipe(str(place)).digest() == recorded.digest()
+        assert recipe.name_of(str(place)) == "cats"
+        assert recipe.run_of(str(place)) == run
+    changed = load_recipe(str(run), ["train.lr=0.5"])
+    assert changed.train.lr == 0.5
+    assert changed.train.epochs == 40
+    assert recipe.run_of(name) is None
+
+
+def test_a_runs_values_are_jsons_not_yamls(tmp_path: Path) -> None:
+    words = "café 🐈 no: yes #1 \t"  # JSON writes the cat as two halves, which YAML leaves apart
+    assert load_recipe(str(record(tmp_path, {"description": words}))).description == words
+
+
+@pytest.mark.parametrize(
+    ("recorded", "name"),
+    [("../../up", "up"), ("/", "run"), ("", "run"), (None, "run"), (7, "run"), ("a.b", "a.b")],
+)
+def test_a_runs_name_leads_nowhere(recorded: Any, name: str, tmp_path: Path) -> None:
+    assert recipe.name_of(str(record(tmp_path, {}, recipe=recorded))) == name
+
+
+def test_what_is_wrong_in_a_runs_recipe_has_its_place(tmp_path: Path) -> None:
+    run = record(tmp_path, {"train": {"epochs": 3, "future_key": 1}, "augment": {"cval": "x"}})
+    with pytest.raises(RecipeError) as caught:
+        load_recipe(str(run))
+    lines = (run / "run.json").read_text().splitlines()
+    found = [(detail.path, detail.line, detail.column) for detail in caught.value.details]
+    assert [path for path, _, _ in found] == ["train.future_key", "augment.cval"]
+    for path, line, column in found:
+        assert line is not None
+        assert column is not None
+        assert lines[line - 1][column - 1 :].startswith(f'"{path.partition(".")[2]}"')
+    assert {detail.file for detail in caught.value.details} == {str(run / "run.json")}
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("", ":1:1: is no valid JSON"),
+        ('{\n  "resolved_recipe": {\n    "train": {"epochs"', ":3:23: is no valid JSON"),
+        ("[]", "is no JSON object"),
+        ("[" * 100_000, "is no valid JSON"),
+        ("1" * 5000, "is no valid JSON"),
+        ('{"status": "finished"}', "holds no resolved_recipe"),
+        ('{"a": 1,\n "resolved_recipe": [1]}', ":2:2: resolved_recipe is no recipe"),
+        ('{"a": 1, "a": 2, "resolved_recipe": 7}', "resolved_recipe is no recipe"),
+        ('{"resolved_recipe": {"train": {"lr": NaN}}}', "train.lr must be a finite number"),
+    ],
+    ids=lambda text: text[:12],
+)
+def test_a_damaged_run_json_is_a_recipe_error(text: str, message: str, tmp_path: Path) -> None:
+    run = record(tmp_path, {})
+    (run / "run.json").write_text(text)
+    with pytest.raises(RecipeError, match=re.escape(message)) as caught:
+        load_recipe(str(run))
+    assert caught.value.message.startswith(str(run / "run.json"))
+
+
+def test_a_run_json_elsewhere_and_a_recipe_in_json(tmp_path: Path) -> None:
+    run = record(tmp_path, {"train": {"epochs": 3}})
+    moved = tmp_path / "best.json"
+    (run / "run.json").rename(moved)
+    assert load_recipe(str(moved)).train.epochs == 3
+    assert recipe.name_of(str(moved)) == "cats"
+    assert recipe.run_of(str(moved)) is None
+    moved.write_text('{"train": {"epochs": 4}}')
+    assert load_recipe(str(moved)).train.epochs == 4
+    assert recipe.name_of(str(moved)) == "best"
+    with pytest.raises(RecipeError, match="no such file"):
+        load_recipe(str(run))
+
+
+def test_a_shipped_name_wins_over_a_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    record(tmp_path, {"train": {"epochs": 3}}).rename(tmp_path / "digits")
+    assert load_recipe("digits").train.epochs == 40
+    assert load_recipe("./digits").train.epochs == 3
+
+
+def test_the_recipe_of_a_run_is_copied_as_yaml(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    recorded = load_recipe("fashion-mnist-lecture")
+    run = record(tmp_path, recorded.model_dump(mode="json"))
+    copy = recipe.copy(str(run), None, force=False)
+    assert copy == Path("cats.yaml")
+    assert copy.read_text().startswith("# yaml-language-server: $schema=file://")
+    assert load_recipe(str(copy)) == recorded

@@ -1,6 +1,7 @@
 """Commands that need no network answer without torch (DESIGN.md section 2, "Start-up")."""
 
 import json
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -41,6 +42,8 @@ def heavy_modules(*arguments: str) -> list[str]:
         ("recipes", "show", "digits", "--resolved"),
         ("recipes", "schema"),
         ("recipes", "validate", "digits"),
+        ("runs", "--help"),
+        ("runs", "show", "--help"),
         ("data", "--help"),
         ("data", "check", "--help"),
         ("train", "--help"),
@@ -57,6 +60,16 @@ def test_light_commands_import_no_torch(arguments: tuple[str, ...]) -> None:
 
 def test_showing_a_model_file_imports_no_torch(trained: Path) -> None:
     assert heavy_modules("show", str(trained)) == []
+
+
+def test_listing_runs_imports_no_torch(trained: Path) -> None:
+    assert heavy_modules("runs", "list", str(trained.parent)) == []
+
+
+def test_showing_and_comparing_runs_imports_no_torch(trained: Path, tmp_path: Path) -> None:
+    shutil.copytree(trained, tmp_path / "other")
+    for command in (("show", str(trained)), ("compare", str(trained), str(tmp_path / "other"))):
+        assert heavy_modules("runs", *command) == ["numpy", "pandas"]
 
 
 def test_the_probe_would_notice() -> None:

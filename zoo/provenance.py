@@ -43,11 +43,11 @@ def task_of(
 
     The recipe is the one asked for, else the model file's, else `folder` where only --data is
     given (`folder-finetune` with weights), else the card's. Pictures and split are those of the
-    run, unless others are asked for.
+    run that the model lies in, else of the run whose recipe is asked for, unless others are.
 
     Args:
         source: MODEL.
-        recipe_name: `--recipe`.
+        recipe_name: `--recipe`; where it names a run, that run is repeated.
         overrides: `SECTION.KEY=VALUE`.
         data: `--data`.
         split_file: `--split-file`.
@@ -59,9 +59,11 @@ def task_of(
         UsageError, DataError: the split file is missing or wrong.
     """
     name, chosen = _recipe(source, recipe_name, overrides, data, weights is not None)
+    place, kept = _of_repeated(recipe_name, chosen)
+    data = data or place
     if weights is not None and split_file is None:
-        recorded = _split_of_weights(weights, chosen)
-        return Task(name, chosen, data, recorded, must_match=False)
+        recorded = {**kept, **(_split_of_weights(weights, chosen) or {})}
+        return Task(name, chosen, data, recorded or None, must_match=False)
     training = source.description.training
     before = None if training is None else trained_recipe(source, training)
     run = _run_of(source)
@@ -71,13 +73,15 @@ def task_of(
     if split_file is not None:
         return Task(name, chosen, data, read_csv(split_file), must_match=True)
     if not same_source or before is None:
-        return Task(name, chosen, data, None, must_match=False)
+        return Task(name, chosen, data, kept or None, must_match=False)
     if _drawing(before) != _drawing(chosen):
         note = (
             f"{source.name} was trained on another split of {before.dataset.source}: "
             "pictures it learned from may now be among the test pictures"
         )
-        return Task(name, chosen, data, None, must_match=False, notes=(note,))
+        return Task(name, chosen, data, kept or None, must_match=False, notes=(note,))
+    if run is None and kept:
+        return Task(name, chosen, data, kept, must_match=False)
     if run is None:
         note = (
             f"{source.name} lies in no run, so its split is drawn again: pictures added since it "
@@ -85,7 +89,9 @@ def task_of(
         )
         notes = (note,) if chosen.dataset.source in OF_ONES_OWN else ()
         return Task(name, chosen, data, None, must_match=False, notes=notes)
-    return Task(name, chosen, data, _split_of(run), must_match=False)
+    # What the model has learned from stays apart, whatever another run did with it.
+    recorded = {**kept, **(_split_of(run) or {})}
+    return Task(name, chosen, data, recorded or None, must_match=False)
 
 
 def check_classes(source: Source, classes: tuple[str, ...], recipe_name: str) -> None:
@@ -142,7 +148,22 @@ def _recipe(
     has_weights = has_weights or training is not None
     default = source.card.recipe if data is None else recipe.folder_recipe(has_weights=has_weights)
     name = recipe_name or default
-    return Path(name).stem, recipe.load_recipe(name, overrides)
+    return recipe.name_of(name), recipe.load_recipe(name, overrides)
+
+
+def _of_repeated(recipe_name: str | None, chosen: Recipe) -> tuple[Path | None, dict[str, str]]:
+    """Where the run that `--recipe` names had its pictures, and its split.
+
+    Neither where the recipe was changed to mean other pictures or to draw another split.
+    """
+    run = None if recipe_name is None else recipe.run_of(recipe_name)
+    if run is None:
+        return None, {}
+    recorded = recipe.load_recipe(str(run / "run.json"))
+    here, there = chosen.dataset, recorded.dataset
+    place = _data_of(run) if (here.source, here.root) == (there.source, there.root) else None
+    split = _split_of(run) if _drawing(recorded) == _drawing(chosen) else None
+    return place, split or {}
 
 
 def _split_of_weights(weights: Path, chosen: Recipe) -> dict[str, str] | None:

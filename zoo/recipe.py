@@ -18,14 +18,17 @@ from zoo.values import SOURCES
 
 __all__ = [
     "HINT", "Recipe", "copy", "folder_recipe", "from_json", "is_override", "json_schema",
-    "load_recipe", "locate", "override", "resolved_yaml",
+    "load_recipe", "locate", "name_of", "override", "resolved_yaml", "run_of",
 ]  # fmt: skip
 
+_RUN_FILE = "run.json"
+_RESOLVED = "resolved_recipe"
+"""The key of a run's `run.json` under which its recipe stands, every default written out."""
 _EDITOR_LINE = "# yaml-language-server: $schema="
 
 
 def locate(name: str) -> Path:
-    """The file of a shipped recipe's name, or of a path.
+    """The file of a shipped recipe's name, or of a path; of a run's directory its `run.json`.
 
     Raises:
         RecipeError: there is neither.
@@ -36,6 +39,8 @@ def locate(name: str) -> Path:
     with suppress(OSError):  # such as a name too long
         if path.is_file():
             return path
+        if (path / _RUN_FILE).is_file():
+            return path / _RUN_FILE
     if name in SOURCES:
         raise RecipeError(
             f"{name} is a source, not a recipe.",
@@ -48,6 +53,31 @@ def locate(name: str) -> Path:
     )
 
 
+def name_of(name: str) -> str:
+    """What a recipe is called: as its file, or where a run recorded it, as that run called it.
+
+    Raises:
+        RecipeError: there is no such recipe.
+    """
+    path = locate(name)
+    if path.suffix != ".json":
+        return path.stem
+    document = yaml_nodes.read_json(path).data
+    recorded = document.get("recipe") if _RESOLVED in document else None
+    # A directory is named after it, so it must lead nowhere.
+    return (Path(recorded).name if isinstance(recorded, str) else "") or path.stem
+
+
+def run_of(name: str) -> Path | None:
+    """The run whose recipe is meant; None where it is no run's.
+
+    Raises:
+        RecipeError: there is no such recipe.
+    """
+    path = locate(name)
+    return path.parent if path.name == _RUN_FILE else None
+
+
 def folder_recipe(*, has_weights: bool) -> str:
     """The shipped recipe that `--data` alone means."""
     return "folder-finetune" if has_weights else "folder"
@@ -57,15 +87,14 @@ def load_recipe(name: str, overrides: Sequence[str] = ()) -> Recipe:
     """A recipe by its shipped name or its path.
 
     Args:
-        name: such as `digits` or `my/cats.yaml`.
+        name: such as `digits`, `my/cats.yaml`, or the run `runs/lenet5-digits`.
         overrides: `SECTION.KEY=VALUE`, checked like the file.
 
     Raises:
         RecipeError: with everything that is wrong in `details`.
     """
     path = locate(name)
-    document = yaml_nodes.read(path)
-    return _validate(document, overrides, str(path))
+    return _validate(_read(path), overrides, str(path))
 
 
 def override(recipe: Recipe, overrides: Sequence[str]) -> Recipe:
@@ -90,6 +119,8 @@ def from_json(document: Mapping[str, Any], file: str) -> Recipe:
 def copy(name: str, file: Path | None, *, force: bool) -> Path:
     """Copies a recipe, and points its editor line to the schema where it lies here.
 
+    The recipe of a run becomes YAML.
+
     Args:
         name: a shipped recipe's, or a path.
         file: where to; None is the recipe's own name in the working directory.
@@ -104,9 +135,12 @@ def copy(name: str, file: Path | None, *, force: bool) -> Path:
         DiskError: it can't be written.
     """
     path = locate(name)
-    target = Path(f"{path.stem}.yaml") if file is None else file
-    with disk_errors("read", path):
-        text = path.read_text(encoding="utf-8")
+    target = Path(f"{name_of(name)}.yaml") if file is None else file
+    if path.name == _RUN_FILE:
+        text = f"{_EDITOR_LINE}{shipped.SCHEMA}\n{resolved_yaml(load_recipe(name))}"
+    else:
+        with disk_errors("read", path):
+            text = path.read_text(encoding="utf-8")
     check_output_file(target, force=force)
     schema = shipped.schema_path().resolve().as_uri()
     text = text.replace(f"{_EDITOR_LINE}{shipped.SCHEMA}", f"{_EDITOR_LINE}{schema}", 1)
@@ -148,6 +182,24 @@ def _given(value: Any) -> Any:
 def is_override(assignment: str) -> bool:
     """Whether `--set KEY=VALUE` speaks of the recipe rather than of a layer."""
     return assignment.partition("=")[0].partition(".")[0] in SECTIONS
+
+
+def _read(path: Path) -> yaml_nodes.Document:
+    """What a recipe's file says, or what a run recorded."""
+    if path.suffix != ".json":
+        return yaml_nodes.read(path)
+    document = yaml_nodes.read_json(path)
+    if _RESOLVED not in document.data:
+        if path.name == _RUN_FILE:
+            raise RecipeError(f"{path} holds no {_RESOLVED}, so there is no recipe in it.")
+        return document
+    resolved = document.data[_RESOLVED]
+    if not isinstance(resolved, dict):
+        line, column = document.position((_RESOLVED,))
+        detail = Detail(str(path), f"{_RESOLVED} is no recipe.", line, column)
+        raise RecipeError(str(detail), details=[detail])
+    places = {place[1:]: at for place, at in document.positions.items() if place[0] == _RESOLVED}
+    return yaml_nodes.Document(resolved, places)
 
 
 def _validate(document: yaml_nodes.Document, overrides: Sequence[str], file: str) -> Recipe:

@@ -4,6 +4,8 @@ Recipes come from strangers, so what makes YAML dangerous is refused at the door
 aliases, duplicate keys, deep nesting, large files.
 """
 
+import json
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -55,15 +57,42 @@ def read(path: Path) -> Document:
         RecipeError: the file is no YAML mapping, or uses what is refused.
         DiskError: it can't be read.
     """
+    return _parse(_text(path), str(path))
+
+
+def read_json(path: Path) -> Document:
+    """The one object in a JSON file, with JSON's own values.
+
+    Nearly all JSON is YAML too, whose reader knows the places; where it is not, there are none.
+
+    Raises:
+        RecipeError: the file is no JSON object.
+        DiskError: it can't be read.
+    """
+    text = _text(path)
+    try:
+        data = json.loads(text)
+    except json.JSONDecodeError as error:
+        detail = Detail(str(path), f"is no valid JSON: {error.msg}.", error.lineno, error.colno)
+        raise RecipeError(str(detail), details=[detail]) from error
+    except (ValueError, RecursionError) as error:
+        raise RecipeError(f"{path} is no valid JSON: {error}.") from error
+    if not isinstance(data, dict):
+        raise RecipeError(f"{path} is no JSON object.")
+    with suppress(RecipeError):  # such as a key that stands twice
+        return Document(data, _parse(text, str(path)).positions)
+    return Document(data, {})
+
+
+def _text(path: Path) -> str:
     with disk_errors("read", path), path.open("rb") as file:
         raw = file.read(MAX_BYTES + 1)
     if len(raw) > MAX_BYTES:
         raise RecipeError(f"{path} is larger than {MAX_BYTES:,} bytes, so it is no recipe.")
     try:
-        text = raw.decode("utf-8-sig")
+        return raw.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         raise RecipeError(f"{path} is not UTF-8 text (byte {error.start}).") from error
-    return _parse(text, str(path))
 
 
 def parse_assignment(assignment: str) -> tuple[tuple[str, ...], Any]:

@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -32,8 +33,8 @@ def commands(group: typer.Typer = application.app, prefix: str = "") -> Iterator
 
 EVERY_COMMAND = pytest.mark.parametrize("command", sorted(commands()))
 
-# A command line of each command that succeeds; RUN is a trained run, PICTURE a file, OUT a new
-# path.
+# A command line of each command that succeeds; RUN is a trained run, OTHER its copy, PICTURE a
+# file, OUT a new path.
 WORKING = {
     "build": "build lenet5 -o OUT",
     "data check": "data check digits",
@@ -48,6 +49,9 @@ WORKING = {
     "recipes schema": "recipes schema",
     "recipes show": "recipes show digits",
     "recipes validate": "recipes validate digits",
+    "runs compare": "runs compare RUN OTHER",
+    "runs list": "runs list RUN",
+    "runs show": "runs show RUN",
     "show": "show RUN",
     "summary": "summary lenet5",
     "train": "train lenet5 --max-steps 2 -o OUT",
@@ -70,7 +74,11 @@ def working(
         write_bytes(tmp_path / "cache" / "data" / "kmnist" / name, content)
     picture = tmp_path / "seven.png"
     write_bytes(picture, encoded(gradient("L"), "PNG"))
-    places = {"RUN": str(trained), "PICTURE": str(picture), "OUT": str(tmp_path / "out")}
+    shutil.copytree(trained, tmp_path / "other")
+    places = {
+        "RUN": str(trained), "OTHER": str(tmp_path / "other"), "PICTURE": str(picture),
+        "OUT": str(tmp_path / "out"),
+    }  # fmt: skip
     return lambda command: [places.get(word, word) for word in WORKING[command].split()]
 
 

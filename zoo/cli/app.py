@@ -166,7 +166,7 @@ def register_commands() -> None:
     """Imports every command; a new one is a file and a line here."""
     from zoo.cli import list as list_command  # isort: skip
     from zoo.cli import show, summary, build, train, evaluate, predict, recipes  # isort: skip
-    from zoo.cli import data_check, data_fetch, data_preview, doctor  # isort: skip
+    from zoo.cli import data_check, data_fetch, data_preview, doctor, runs  # isort: skip
 
     _ = (list_command, show, summary, build, train, evaluate, predict, recipes)
-    _ = (data_check, data_fetch, data_preview, doctor)
+    _ = (data_check, data_fetch, data_preview, doctor, runs)

@@ -44,12 +44,10 @@ def check(
 
     Exit 4 where a picture can't be read or is in two splits.
     """
-    from pathlib import Path
-
     from zoo.data import Access
     from zoo.data import check as checking
     from zoo.data.split import read_csv
-    from zoo.recipe import load_recipe
+    from zoo.recipe import load_recipe, name_of
 
     name = chosen_recipe(recipe, directory, has_weights=weights is not None)
     loaded = load_recipe(name, dataset_settings(settings, "data check"))
@@ -67,7 +65,7 @@ def check(
         hint="Mend or remove them; zoo train --on-bad skip leaves out what can't be read.",
     )
     return Result(
-        {"recipe": Path(name).stem, **_document(found)},
+        {"recipe": name_of(name), **_document(found)},
         _text(found),
         _table(found),
         failure=failure if errors else None,

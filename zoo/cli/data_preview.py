@@ -53,7 +53,7 @@ def preview(
     from zoo.data.augment import check_applies
     from zoo.description import decide_preprocessing
     from zoo.files import check_output_file
-    from zoo.recipe import load_recipe
+    from zoo.recipe import load_recipe, name_of
 
     name = chosen_recipe(recipe, directory, has_weights=weights is not None)
     loaded = load_recipe(name, settings or ())
@@ -76,7 +76,7 @@ def preview(
     sheet = previewing.contact_sheet(chosen, fitting, loaded.augment, versions=versions, seed=seed)
     previewing.write_png(sheet, output)
     document = {
-        "recipe": Path(name).stem,
+        "recipe": name_of(name),
         "output": str(output),
         "classes": shown,
         "versions": versions,

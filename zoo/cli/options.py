@@ -61,7 +61,7 @@ RecipeOption = Annotated[
     str | None,
     typer.Option(
         metavar="RECIPE",
-        help="A shipped recipe's name or a YAML file.",
+        help="A shipped recipe's name, a YAML file, or a run to repeat.",
         autocompletion=_complete_recipe,
     ),
 ]

@@ -24,7 +24,7 @@ COLUMNS = (
 )
 
 NameArg = Annotated[
-    str, typer.Argument(metavar="RECIPE", help="A shipped recipe's name or a YAML file.")
+    str, typer.Argument(metavar="RECIPE", help="A shipped recipe's name, a YAML file or a run.")
 ]
 
 
@@ -58,8 +58,12 @@ def show(
 
     loaded = recipe.load_recipe(name, settings or ())
     path = recipe.locate(name)
-    document = {"name": path.stem, "path": str(path), "recipe": loaded.model_dump(mode="json")}
-    if resolved or settings:
+    document = {
+        "name": recipe.name_of(name),
+        "path": str(path),
+        "recipe": loaded.model_dump(mode="json"),
+    }
+    if resolved or settings or recipe.run_of(name):
         return Result(document, recipe.resolved_yaml(loaded).rstrip("\n"))
     return Result(document, path.read_text(encoding="utf-8").rstrip("\n"))
 
@@ -67,7 +71,7 @@ def show(
 @command(recipes, "validate", example="zoo recipes validate cats.yaml\nzoo recipes validate *.yaml")
 def validate(
     files: Annotated[
-        list[str], typer.Argument(metavar="FILE...", help="YAML files or shipped names.")
+        list[str], typer.Argument(metavar="FILE...", help="YAML files, shipped names or runs.")
     ],
     settings: Overrides = None,
 ) -> Result:
