@@ -42,7 +42,7 @@ MAY_IMPORT = {
     "evaluation": {"data", "downloads", "figures", "modelfile", "precision", "provenance"},
     "prediction": {"data", "modelfile", "description", "schema", "precision", "devices"},
     "training": {
-        "data", "schema", "layers", "description", "modelfile", "evaluation", "devices",
+        "data", "schema", "recipe", "layers", "description", "modelfile", "evaluation", "devices",
         "downloads", "precision", "provenance", "tensorfile", "weights",
     },
     "runs": {"tensorfile"},
