@@ -26,7 +26,7 @@ def print_rates(title: str, medians: Mapping[str, float], unit: str = "images/s"
     print(title)
     first = next(iter(medians.values()))
     for name, median in medians.items():
-        print(f"  {name:<34} {median:>10,.0f} {unit}  {median / first:6.2f} x", flush=True)
+        print(f"  {name:<34} {median:>10,.1f} {unit}  {median / first:6.2f} x", flush=True)
 
 
 def train_document(model: str, recipe: str, batch: int, *more: object) -> dict[str, Any]:

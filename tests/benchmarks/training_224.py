@@ -12,7 +12,7 @@ import warnings
 from collections.abc import Callable
 
 import torch
-import torch.nn.functional as F
+import torch.nn.functional as F  # noqa: N812 (the field's name for it)
 import torchvision
 from torch import nn
 
