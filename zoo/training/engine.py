@@ -103,6 +103,30 @@ def train(
         yield epoch
 
 
+@contextmanager
+def steps_at_will(learner: Learner, batches: TrainingBatches) -> Iterator[Callable[[float], float]]:
+    """Yields a function that takes one step at a rate and returns its mean loss, epoch by epoch."""
+
+    def forever() -> Iterator[Batch]:
+        while True:
+            yield from batches.epoch(learner.position.epoch)
+            learner.next_epoch(None, None)
+
+    def step(rate: float) -> float:
+        learner.set_rate(rate)
+        torch.manual_seed(_network_seed(learner))
+        total, ends = 0.0, False
+        while not ends:
+            batch = next(coming)
+            total += float(_take(learner, batch)) / batch.step_images
+            ends = batch.ends_step
+        return total
+
+    coming = forever()
+    with _phase(learner):
+        yield step
+
+
 def check_finite(learner: Learner, batches: TrainingBatches) -> None:
     """Refuses to go on, or to be saved, where a step of this epoch was not finite.
 
@@ -154,8 +178,8 @@ def _network_seed(learner: Learner) -> int:
     return derived_seed(learner.config.seed, position.epoch, position.step, purpose)
 
 
-def _take(learner: Learner, batch: Batch) -> None:
-    """One batch forward and backward, and the optimizer's step where it ends one."""
+def _take(learner: Learner, batch: Batch) -> Tensor:
+    """One batch forward and backward, and the optimizer's step where it ends one; its loss."""
     try:
         loss, logits = _backward(learner, batch)
         learner.sums.add(loss, logits, batch.targets)
@@ -172,6 +196,7 @@ def _take(learner: Learner, batch: Batch) -> None:
             f"{2 * learner.config.accumulate} takes the same steps.",
         ) from error
     learner.is_between_steps = batch.ends_step
+    return loss.detach()
 
 
 def _backward(learner: Learner, batch: Batch) -> tuple[Tensor, Tensor]:

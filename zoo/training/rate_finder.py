@@ -13,6 +13,8 @@ from zoo.files import atomic_path
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
+    from zoo.training.session import Prepared
+
 # A mean over about the last ten batches.
 _SMOOTHING = 0.9
 # fastai's: beyond four times its best the loss does not come back.
@@ -35,6 +37,22 @@ class RangeTest:
     """Where the smoothed loss falls most steeply, to two digits; None where it never fell."""
     stopped_early: bool
     """Whether the loss left the field before the highest rate."""
+
+
+def find_rate(prepared: "Prepared", steps: int = 100) -> RangeTest:
+    """The range test of a training; its network is of no use afterwards.
+
+    Args:
+        prepared: everything but the run.
+        steps: of the optimizer.
+
+    Raises:
+        OutOfMemoryError: a batch does not fit.
+    """
+    from zoo.training.engine import steps_at_will
+
+    with steps_at_will(prepared.learner, prepared.batches) as step:
+        return range_test(step, steps=steps)
 
 
 def range_test(
