@@ -81,13 +81,13 @@ def kill(
     """Kills it in a random epoch; None where it finished before."""
     state = run / "state.safetensors"
     done, changed = len(rows(run)), _changed(state)
-    awaited = random.randint(done, EPOCHS - 1)
+    awaited = random.randint(min(done, EPOCHS - 1), EPOCHS - 1)
     # Once the process has written anew, it trains.
     while process.poll() is None and (_changed(state) == changed or len(rows(run)) < awaited):
         time.sleep(0.002)
     time.sleep(random.uniform(0.1, 0.9) * epoch_s if within else random.uniform(0, 0.05))
     process.send_signal(signal.SIGKILL)
-    process.communicate()
+    process.wait()
     return Kill(len(rows(run)), within) if process.returncode == -signal.SIGKILL else None
 
 
