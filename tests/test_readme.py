@@ -15,7 +15,9 @@ from zoo.errors import ExitCode
 README = (Path(__file__).parent.parent / "README.md").read_text(encoding="utf-8")
 
 # What differs between machines: measured numbers, not counts.
-MEASURED = re.compile(r"fp32|bf16 \(auto\)|\d+\.\d+(e-\d+)?|[\d,]+ images/s|best epoch \d+|\d+ threads")
+MEASURED = re.compile(
+    r"fp32|bf16 \(auto\)|\d+\.\d+(e-\d+)?|[\d,]+ images/s|best epoch \d+|\d+ threads"
+)
 
 
 def shown() -> Iterator[tuple[str, str]]:

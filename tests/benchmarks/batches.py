@@ -10,12 +10,13 @@ from collections.abc import Iterable
 
 import torch
 
-from zoo import modelfile
+from zoo import modelfile, precision
 from zoo.data.fitted import Fitted, InMemory
 from zoo.data.loader import Batch, TrainingBatches
 from zoo.description import describe
 from zoo.schema import Augment, Train
 from zoo.training.engine import train
+from zoo.training.learner import Learner
 
 COUNT, BATCH, TURNS = 12_800, 128, 7
 LIGHT = Augment(
@@ -35,6 +36,7 @@ def main() -> None:
     classes = tuple("0123456789")
     pictures = Fitted(InMemory(images), every, targets, classes, ("",) * COUNT)
     network = modelfile.build(description)
+    auto = precision.choose("auto", torch.device("cpu"))
     print(f"{torch.get_num_threads()} threads; milliseconds a batch of {BATCH}")
     print("augmentation    batch alone   whole step   share")
     for name, settings in (("none", Augment()), ("light affine", LIGHT)):
@@ -46,10 +48,10 @@ def main() -> None:
             started = time.perf_counter()
             exhausted(batches.epoch(turn + 1))
             alone.append(time.perf_counter() - started)
-            (epoch,) = train(
-                network, batches, Train(epochs=1), validate=lambda: None,
-                device=torch.device("cpu"),
-            )  # fmt: skip
+            learner = Learner.start(
+                network, Train(epochs=1), precision=auto, input_shape=description.input_shape
+            )
+            (epoch,) = train(learner, batches, validate=lambda: None)
             steps.append(epoch.seconds)
         one, whole = (1000 * statistics.median(taken) / len(batches) for taken in (alone, steps))
         print(f"{name:<14} {one:>12.3f} {whole:>12.3f} {one / whole:>8.1%}")

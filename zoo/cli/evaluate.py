@@ -82,6 +82,7 @@ def evaluate(
     from zoo import devices, evaluation
 
     devices.use_threads(threads)
+    devices.keep_freed_memory()
     with watched(offline=offline) as watch:
         found = evaluation.evaluate(
             model,

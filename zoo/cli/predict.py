@@ -77,6 +77,7 @@ def predict(
     from zoo.precision import choose
 
     devices.use_threads(threads)
+    devices.keep_freed_memory()
     arithmetic = choose(precision.value, devices.choose(device))
     classifier = prediction.load(model, arithmetic)
     for note in classifier.notes:

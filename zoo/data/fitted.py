@@ -58,7 +58,10 @@ class FittedOnTheWay(Store):
     def batches(self, batches: Iterable[Tensor], device: torch.device) -> Iterator[Tensor]:
         """Fitted on the processor, whose rounding is Pillow's."""
         for indices in batches:
-            yield fit(self.images[indices], self.preprocessing).to(device, non_blocking=True)
+            images = fit(self.images[indices], self.preprocessing)
+            if device.type == "cuda":
+                images = images.pin_memory()  # or the copy would wait
+            yield images.to(device, non_blocking=True)
 
 
 @dataclass(frozen=True)

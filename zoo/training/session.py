@@ -129,6 +129,7 @@ class Session:
         config, learner = self.prepared.recipe.train, self.learner
         algorithms = devices.algorithms(deterministic=config.deterministic)
         launched = distributed.is_launched()
+        devices.keep_freed_memory()
         with self._recording(), graceful_stop(launched=launched) as stop, algorithms:
             if config.tensorboard and self.run is not None:
                 from zoo.training.tensorboard import Board
