@@ -3,6 +3,7 @@
 import signal
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
 import torch
@@ -84,7 +85,9 @@ class Decoded(Store):
             generator=torch.Generator(),  # it would draw from the global one
         )
         try:
-            for images in loader:
+            with _signals_held_back():  # a process just made still has its parent's handlers
+                ready = iter(loader)
+            for images in ready:
                 yield images.to(device, non_blocking=True)
         except (DataError, DiskError) as error:
             # A worker's error arrives with its traceback; the reason is the last line.
@@ -99,9 +102,23 @@ class Decoded(Store):
             ) from error
 
 
+_SIGNALS = (signal.SIGINT, signal.SIGTERM)
+
+
+@contextmanager
+def _signals_held_back() -> Iterator[None]:
+    """Inside, signals wait, and in processes that are made inside too."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS)
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
 def _leave_signals_to_the_parent(_worker: int) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, _SIGNALS)
 
 
 class _FitOne(torch.utils.data.Dataset[Tensor]):

@@ -1,9 +1,14 @@
 """Several processes that train one network, as torchrun starts them; one process is a world too."""
 
 import os
+import secrets
+import signal
+import socket
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TypeVar
 
 import torch
@@ -15,6 +20,11 @@ from zoo.data.loader import Shard
 from zoo.errors import TerminationError, UsageError
 
 T = TypeVar("T")
+
+_BOOT = "/proc/sys/kernel/random/boot_id"
+_STARTED_FIELD = 19
+"""Of /proc/PID/stat, counted from the field after the name."""
+_PATIENCE_SECONDS, _POLL_SECONDS = 600, 0.05
 
 
 @dataclass(frozen=True)
@@ -103,16 +113,17 @@ def is_launched() -> bool:
 def launcher() -> str | None:
     """What names the torchrun that started this process, also after it restarted it.
 
-    None without one. It is the launcher's process on the machine of the first rank.
+    None without one. It is a process on the first rank's machine, which no other one can be: its
+    number may be used again, but not with the same start.
     """
     if not is_launched():
         return None
-    return f"{os.environ.get('MASTER_ADDR', '')} {os.environ['TORCHELASTIC_RUN_ID']} {os.getppid()}"
-
-
-def is_restarted() -> bool:
-    """Whether torchrun started this process again after one had failed."""
-    return int(os.environ.get("TORCHELASTIC_RESTART_COUNT", "0")) > 0
+    parent = os.getppid()
+    words = [socket.gethostname(), os.environ["TORCHELASTIC_RUN_ID"], str(parent)]
+    for path, field in ((_BOOT, 0), (f"/proc/{parent}/stat", _STARTED_FIELD)):
+        with suppress(OSError, IndexError):  # no Linux
+            words.append(Path(path).read_text().rpartition(")")[2].split()[field])
+    return " ".join(words)
 
 
 @contextmanager
@@ -146,9 +157,17 @@ def joined(device: str) -> Iterator[tuple[World, str]]:
         raise UsageError(
             f"--device {device} is one device for {size} processes.", hint="--device cuda or cpu"
         )
-    # gloo carries flags and objects also where nccl carries gradients.
-    dist.init_process_group("cpu:gloo,cuda:nccl" if on_gpu else "gloo")
+    if not world.is_first:  # it has nothing to save, and waits where Python handles no signal
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
     try:
+        store, _, _ = next(dist.rendezvous("env://"))
+        # gloo carries flags and objects also where nccl carries gradients.
+        dist.init_process_group(
+            "cpu:gloo,cuda:nccl" if on_gpu else "gloo",
+            store=dist.PrefixStore(_agreed_word(store, world), store),
+            rank=world.rank,
+            world_size=size,
+        )
         yield world, device if on_gpu else "cpu"
     except (RuntimeError, dist.DistError) as error:
         if not _lost_another(error):
@@ -159,7 +178,43 @@ def joined(device: str) -> Iterator[tuple[World, str]]:
             dist.destroy_process_group()
 
 
+def _agreed_word(store: dist.Store, world: World) -> str:
+    """A word that all processes of this start agree on, and none of an earlier one ever used.
+
+    torchrun keeps its store when it restarts processes, and with it the addresses of dead ones.
+
+    Raises:
+        TerminationError: another process does not come.
+    """
+    deadline = time.monotonic() + _PATIENCE_SECONDS
+    own = secrets.token_hex(8)
+
+    def read(key: str) -> str:
+        return store.get(key).decode() if store.check([key]) else ""
+
+    def wait() -> None:
+        if time.monotonic() > deadline:
+            raise TerminationError("Another process of this training never came.")
+        time.sleep(_POLL_SECONDS)
+
+    if not world.is_first:
+        store.set(f"zoo/hello/{world.rank}", own)
+        while not (answer := read(f"zoo/welcome/{world.rank}")).startswith(own):
+            wait()
+        word = answer.removeprefix(own)
+        store.set(f"zoo/here/{world.rank}", word)
+        return word
+    # What a dead process said may be answered too; only a living one says the word back.
+    missing = set(range(1, world.size))
+    while missing:
+        for rank in missing:
+            store.set(f"zoo/welcome/{rank}", read(f"zoo/hello/{rank}") + own)
+        wait()
+        missing = {rank for rank in missing if read(f"zoo/here/{rank}") != own}
+    return own
+
+
 def _lost_another(error: Exception) -> bool:
     """Whether what failed is the exchange with another process, which says itself why."""
-    words = ("gloo", "NCCL", "Connection closed by peer", "Connection reset by peer")
+    words = ("gloo", "Gloo", "NCCL", "Connection closed by peer", "Connection reset by peer")
     return isinstance(error, dist.DistError) or any(word in str(error) for word in words)

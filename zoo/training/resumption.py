@@ -16,7 +16,7 @@ from zoo.precision import Precision
 from zoo.schema import Recipe
 from zoo.training import checkpoint
 from zoo.training.checkpoint import Checkpoint
-from zoo.training.distributed import World, is_restarted, launcher
+from zoo.training.distributed import World, is_launched, launcher
 from zoo.training.engine import Epoch
 from zoo.training.learner import Position
 from zoo.training.preparation import Request, trained_by
@@ -196,7 +196,7 @@ def left_by_restart(output: Path | None) -> Path | None:
     Args:
         output: `--output`; None looks through `runs`.
     """
-    if not is_restarted():
+    if not is_launched():
         return None
     places = [output] if output is not None else sorted(Path("runs").glob("*"))
     for place in places:
