@@ -14,6 +14,8 @@ from typing import TypeVar
 import torch
 from torch import Tensor, nn
 from torch import distributed as dist
+from torch.distributed.distributed_c10d import PrefixStore, Store
+from torch.distributed.rendezvous import rendezvous
 from torch.nn.parallel import DistributedDataParallel
 
 from zoo.data.loader import Shard
@@ -160,11 +162,11 @@ def joined(device: str) -> Iterator[tuple[World, str]]:
     if not world.is_first:  # it has nothing to save, and waits where Python handles no signal
         signal.signal(signal.SIGTERM, signal.SIG_DFL)
     try:
-        store, _, _ = next(dist.rendezvous("env://"))
+        store, _, _ = next(rendezvous("env://"))
         # gloo carries flags and objects also where nccl carries gradients.
         dist.init_process_group(
             "cpu:gloo,cuda:nccl" if on_gpu else "gloo",
-            store=dist.PrefixStore(_agreed_word(store, world), store),
+            store=PrefixStore(_agreed_word(store, world), store),
             rank=world.rank,
             world_size=size,
         )
@@ -178,7 +180,7 @@ def joined(device: str) -> Iterator[tuple[World, str]]:
             dist.destroy_process_group()
 
 
-def _agreed_word(store: dist.Store, world: World) -> str:
+def _agreed_word(store: Store, world: World) -> str:
     """A word that all processes of this start agree on, and none of an earlier one ever used.
 
     torchrun keeps its store when it restarts processes, and with it the addresses of dead ones.
