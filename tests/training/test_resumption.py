@@ -20,6 +20,7 @@ from zoo.errors import (
     InterruptionError,
     ModelFileError,
     NotFoundError,
+    OutOfMemoryError,
     RunInUseError,
     UsageError,
     ZooError,
@@ -394,3 +395,29 @@ def test_every_failure_is_one_of_ours(stopped: Path) -> None:
     (stopped / "run.json").write_text("{")
     with pytest.raises(ZooError, match="is damaged"):
         again(stopped)
+
+
+def test_a_run_that_replaces_another_is_kept_once_it_can_be_resumed(stopped: Path) -> None:
+    with pytest.raises(InterruptionError):
+        finish(start(stopped, "train.lr=0.01", model="lenet5", force=True), stop_after=1)
+    resumed = again(stopped)
+    assert resumed.learner.config.lr == 0.01
+    assert resumed.learner.position.done == 1
+    assert sorted(path.name for path in stopped.parent.iterdir()) == ["run"]
+
+
+def test_one_that_fails_before_gives_way_to_the_old_one(
+    stopped: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    session = start(stopped, "train.lr=0.01", model="lenet5", force=True)
+
+    def full(*arguments: object, **options: object) -> None:
+        raise torch.OutOfMemoryError("CUDA out of memory")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(session.learner.optimizer, "step", full)
+        with pytest.raises(OutOfMemoryError) as caught:
+            finish(session)
+    assert "--resume" not in caught.value.hint
+    assert "run" not in caught.value.results
+    assert again(stopped).learner.config.lr == 0.002

@@ -130,9 +130,11 @@ def test_a_replaced_run_comes_back_if_the_new_one_fails_at_once(run: Run) -> Non
     assert [path.name for path in run.path.parent.iterdir()] == ["run"]
 
 
-def test_a_replaced_run_goes_with_the_new_ones_first_epoch(run: Run) -> None:
+def test_a_replaced_run_goes_when_the_new_one_is_worth_keeping(run: Run) -> None:
     again = restarted(run)
-    again.write_results([EPOCH])
+    assert again.is_provisional
+    again.keep()
+    assert not again.is_provisional
     with pytest.raises(DivergedError), again.recorded_failure():
         raise DivergedError("NaN")
     assert status(run)["seed"] == 4

@@ -50,7 +50,7 @@ class Run:
     def __init__(self, path: Path, replaced: Path | None = None) -> None:
         self.path = path
         self._replaced = replaced
-        """The run that stood here, until this one has an epoch."""
+        """The run that stood here, until this one has something worth keeping."""
         self._lock: int | None = lock(path)
         self._settings: dict[str, Any] = {}
 
@@ -133,7 +133,15 @@ class Run:
         writer.writeheader()
         writer.writerows(asdict(epoch) for epoch in epochs)
         write_text(self.path / "results.csv", text.getvalue())
-        if epochs and self._replaced is not None:
+
+    @property
+    def is_provisional(self) -> bool:
+        """Whether it goes away again if it fails now, for the run that stood here to come back."""
+        return self._replaced is not None
+
+    def keep(self) -> None:
+        """Says that it holds something worth keeping; the run that stood here goes."""
+        if self._replaced is not None:
             shutil.rmtree(self._replaced, ignore_errors=True)
             self._replaced = None
 

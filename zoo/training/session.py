@@ -160,7 +160,8 @@ class Session:
                 self._stopped(error)
                 raise
             except OutOfMemoryError as error:
-                error.hint = f"{self.resume_command} --override {error.hint}"
+                if self.run is not None and not self.run.is_provisional:
+                    error.hint = f"{self.resume_command} --override {error.hint}"
                 raise
             finally:
                 if self._board is not None:
@@ -215,6 +216,8 @@ class Session:
             "best": None if self.best is None else asdict(self.best),
         }
         checkpoint.save(self.path / "state.safetensors", self.learner, content)
+        if self.run is not None and self.learner.position.done:
+            self.run.keep()
 
     def write_models(self) -> None:
         """Writes `last`, `best` where this epoch is the best, and `results.csv`, after a commit.
@@ -260,6 +263,8 @@ class Session:
     def _stopped(self, error: InterruptionError) -> None:
         """Keeps what was done since the last checkpoint, and says how to go on."""
         self.save()
+        if self.run is not None:
+            self.run.keep()
         error.hint = self.resume_command
         error.results = {"run": str(self.path), "resume": self.resume_command}
 
