@@ -21,7 +21,7 @@ from zoo.training.engine import Epoch
 from zoo.training.learner import Position
 from zoo.training.preparation import Request, trained_by
 from zoo.training.requirements import check_pictures, choose_precision, make_learner
-from zoo.training.run import Run, open_run
+from zoo.training.run import STATE, Run, open_run
 from zoo.training.session import Best, Prepared, Session
 from zoo.training.settings import differences, settings_of
 
@@ -204,6 +204,6 @@ def left_by_restart(output: Path | None) -> Path | None:
             document = json.loads((place / "run.json").read_text(encoding="utf-8"))
         except (OSError, ValueError):
             continue
-        if document.get("launcher") == launcher() and (place / "state.safetensors").is_file():
+        if document.get("launcher") == launcher() and (place / STATE).is_file():
             return place
     return None

@@ -32,6 +32,7 @@ from zoo.training.engine import Epoch
 from zoo.training.lock import NAME as LOCK
 from zoo.training.lock import check_free, lock
 
+STATE = "state.safetensors"
 _STATUSES = {
     ExitCode.DIVERGED: "diverged",
     ExitCode.INTERRUPTED: "interrupted",
@@ -67,7 +68,7 @@ class Run:
     @property
     def state(self) -> Path:
         """What going on needs; its rename is the commit of an epoch."""
-        return self.path / "state.safetensors"
+        return self.path / STATE
 
     def start(
         self,
@@ -215,7 +216,10 @@ def check_run_output(output: Path | None, *, force: bool) -> None:
     if output is None or not os.path.lexists(output) or _is_empty_directory(output):
         return
     if not force:
-        raise OutputExistsError(f"{output} exists.", hint="Replace it with --force.")
+        hint = "Replace it with --force."
+        if (output / STATE).is_file():
+            hint = f"zoo train --resume {shlex.quote(str(output))}, or replace it with --force."
+        raise OutputExistsError(f"{output} exists.", hint=hint)
     check_is_run(output)
     check_free(output)
 

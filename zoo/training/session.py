@@ -24,7 +24,7 @@ from zoo.training import checkpoint, distributed
 from zoo.training.engine import Epoch, check_finite, train
 from zoo.training.interruption import Stop, graceful_stop
 from zoo.training.learner import Learner
-from zoo.training.run import Run
+from zoo.training.run import STATE, Run
 
 if TYPE_CHECKING:
     from zoo.training.tensorboard import Board
@@ -215,7 +215,7 @@ class Session:
             "epochs": [asdict(epoch) for epoch in self.done],
             "best": None if self.best is None else asdict(self.best),
         }
-        checkpoint.save(self.path / "state.safetensors", self.learner, content)
+        checkpoint.save(self.path / STATE, self.learner, content)
         if self.run is not None and self.learner.position.done:
             self.run.keep()
 
