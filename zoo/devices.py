@@ -32,6 +32,8 @@ def choose(name: str) -> torch.device:
     wanted = devices[0] if name == "auto" else "cuda:0" if name == "cuda" else name
     if wanted not in devices:
         raise DeviceError(f"This machine has no device {name!r}, only {', '.join(devices)}.")
+    if wanted.startswith("cuda"):
+        torch.backends.cudnn.allow_tf32 = False  # fp32 would mean ten bits in convolutions
     return torch.device(wanted)
 
 

@@ -210,6 +210,7 @@ def is_out_of_memory(error: BaseException) -> bool:
         or type(error).__name__ == "OutOfMemoryError"
         or "can't allocate memory" in str(error)
         or "CUDA error: out of memory" in str(error)
+        or "_STATUS_ALLOC_FAILED" in str(error)  # cuBLAS and cuDNN
         or (isinstance(error, OSError) and error.errno == errno.ENOMEM)
     )
 

@@ -98,12 +98,21 @@ def test_a_signal_saves_and_says_how_to_go_on(number: int, code: int, tmp_path: 
 
 def test_a_second_signal_stops_at_once(tmp_path: Path) -> None:
     run = tmp_path / "run"
-    process = begun("lenet5", "--epochs", 500, "-o", run, when=(run / "results.csv").exists)
+    slow = ("--recipe", "shapes", "--batch-size", 1200, "--set", "dataset.size=48")
+    process = begun(
+        "lenet5", *slow, "--epochs", 500, "-o", run, when=(run / "last.safetensors").exists
+    )
+    time.sleep(2)
+    state = (run / "state.safetensors").read_bytes()
     process.send_signal(signal.SIGINT)
+    time.sleep(0.05)
     process.send_signal(signal.SIGINT)
-    assert process.wait(timeout=5) == 130
+    output, _ = process.communicate(timeout=5)
+    assert process.returncode == 130
     assert not list(run.glob(".zoo-*")), "half a file is left"
-    assert zoo_process("train", "--resume", run, "--max-steps", 1).returncode == 0
+    if "resume" not in json.loads(output):  # else the batch ended between the two
+        assert (run / "state.safetensors").read_bytes() == state
+    assert zoo_process("train", "--resume", run, "--max-steps", 1, "--override").returncode == 0
 
 
 def test_a_second_writer_is_refused_quickly(tmp_path: Path) -> None:
@@ -117,7 +126,7 @@ def test_a_second_writer_is_refused_quickly(tmp_path: Path) -> None:
     finally:
         process.kill()
         process.wait()
-    assert zoo_process("train", "--resume", run, "--max-steps", 1).returncode == 0
+    assert zoo_process("train", "--resume", run, "--max-steps", 1, "--override").returncode == 0
 
 
 def test_a_lock_is_found_before_torch_is_imported(tmp_path: Path) -> None:
@@ -143,6 +152,8 @@ def test_a_lock_is_found_before_torch_is_imported(tmp_path: Path) -> None:
         ("--resume RUN --set c1.out_channels=3", "LAYER.FIELD can't go with --resume"),
         ("--resume RUN --find-lr", "--resume can't go with --find-lr"),
         ("lenet5 --find-lr --lr 1 --epochs 2", "--epochs and --lr can't go with --find-lr"),
+        ("lenet5 --find-lr --patience 0", "--patience can't go with --find-lr"),
+        ("lenet5 --find-lr --set train.lr=1", "train.lr can't go with --find-lr"),
         ("lenet5 --override", "--override goes with --resume"),
         ("", "MODEL is missing"),
         ("--resume OUT", "is no run"),

@@ -27,7 +27,7 @@ OPTIONS = (
 
 
 def launch(
-    processes: int, *arguments: object, options: Sequence[str] = (), **pipes: object
+    processes: int, *arguments: object, options: Sequence[str] = ()
 ) -> "subprocess.Popen[str]":
     command = [
         sys.executable, "-m", "torch.distributed.run", "--standalone",

@@ -21,6 +21,7 @@ from zoo.errors import (
     ModelFileError,
     NotFoundError,
     OutOfMemoryError,
+    RecipeError,
     RunInUseError,
     UsageError,
     ZooError,
@@ -273,6 +274,61 @@ def test_another_processor_or_torch_is_a_change(
     assert "an abacus now" in found
     assert "versions.torch" in found
     assert again(stopped, override=True)
+
+
+def test_batches_of_another_size_after_a_whole_epoch(tmp_path: Path) -> None:
+    """The schedule goes on where the epochs are, not where the steps were."""
+    run = tmp_path / "run"
+    with pytest.raises(InterruptionError):
+        finish(start(run, model="lenet5"), stop_after=STEPS)
+    session = again(run, "train.batch_size=32", override=True)
+    assert session.learner.position.done == len(session.prepared.batches) == 2 * STEPS
+    finish(session)
+    assert [row["epoch"] for row in rows(run)] == ["1", "2", "3"]
+    assert float(rows(run)[-1]["lr"]) < 1e-4
+
+
+def test_groups_of_the_optimizer_may_change(stopped: Path) -> None:
+    """Moments belong to parameters, whatever the order of the groups."""
+    before = again(stopped)
+    moments = {
+        name: before.learner.optimizer.state[parameter]["exp_avg"].clone()
+        for name, parameter in before.learner.network.named_parameters()
+    }
+    before.run.release()  # type: ignore[union-attr]
+    session = again(stopped, "train.backbone_lr=0.1", override=True)
+    for name, parameter in session.learner.network.named_parameters():
+        found = session.learner.optimizer.state[parameter]["exp_avg"]
+        assert torch.equal(found, moments[name])
+    finish(session)
+
+
+@pytest.mark.parametrize(
+    "change", ["preprocess.mean=0.5", "dataset.validation=0.2", "dataset.seed=3"]
+)
+def test_pictures_and_preprocessing_stay_whatever_is_overridden(change: str, stopped: Path) -> None:
+    with pytest.raises(UsageError, match="keeps its pictures") as caught:
+        again(stopped, change, override=True)
+    assert f"--weights {stopped}" in caught.value.hint
+
+
+def test_augmentation_that_can_not_apply(stopped: Path) -> None:
+    with pytest.raises(RecipeError, match="colour needs RGB"):
+        again(stopped, "augment.color_jitter={hue: 0.2}", override=True)
+
+
+def test_what_was_accepted_holds_from_then_on(stopped: Path) -> None:
+    session = again(stopped, "train.lr=0.1", "train.epochs=5", override=True)
+    session.run.release()  # type: ignore[union-attr]
+    config = again(stopped).learner.config
+    assert (config.lr, config.epochs) == (0.1, 5)
+
+
+def test_precision_is_the_runs_unless_another_is_asked_for(stopped: Path) -> None:
+    session = again(stopped, "train.precision=fp32", override=True)
+    assert session.learner.precision.name == "fp32"
+    session.run.release()  # type: ignore[union-attr]
+    assert again(stopped).learner.precision.name == "fp32"
 
 
 def test_override_accepts_and_says_so(stopped: Path) -> None:

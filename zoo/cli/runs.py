@@ -296,7 +296,7 @@ def _settings(record: "Record") -> list[str]:
 
 def _next(record: "Record") -> list[str]:
     run, lines = shlex.quote(record.name), []
-    if record.status in {"interrupted", "killed"}:
+    if record.can_go_on:
         lines.append(f"zoo train --resume {run}")
     if (record.path / "best.safetensors").is_file():
         lines.append(f"zoo evaluate {run}")

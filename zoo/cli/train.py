@@ -53,7 +53,8 @@ def train(
         int | None, typer.Option(min=1, metavar="N", help="Passes over the training split.")
     ] = None,
     batch_size: Annotated[
-        int | None, typer.Option(min=2, metavar="N", help="Pictures a step, over all processes.")
+        int | None,
+        typer.Option(min=2, metavar="N", help="Pictures in a batch of all processes."),
     ] = None,
     lr: Annotated[
         float | None, typer.Option(metavar="RATE", help="Learning rate at its highest.")
@@ -222,7 +223,9 @@ def train(
 
 def _refuse(flag: str, others: Mapping[str, object]) -> None:
     """Refuses flags that mean nothing beside one that is given."""
-    if given := [name for name, value in others.items() if value not in (None, False, [])]:
+    # A zero is given too.
+    given = [name for name, value in others.items() if value or type(value) in (int, float)]
+    if given:
         raise UsageError(f"{' and '.join(given)} can't go with {flag}.")
 
 
@@ -256,7 +259,8 @@ def _run_epochs(session: "Session") -> None:
     console = Console(stderr=True, no_color=not OUTPUT.colored, highlight=False)
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
     with Progress(*columns, console=console, transient=True) as bar:
-        task = bar.add_task(f"epoch 1/{total}", total=len(session.prepared.batches))
+        first = session.learner.position.epoch
+        task = bar.add_task(f"epoch {first}/{total}", total=len(session.prepared.batches))
         for epoch in session.epochs(lambda step: bar.update(task, completed=step)):
             bar.console.print(_epoch_line(epoch, total), soft_wrap=True)
             bar.update(task, completed=0, description=f"epoch {epoch.epoch + 1}/{total}")

@@ -62,6 +62,12 @@ class Record:
         return Path(self.name)
 
     @property
+    def can_go_on(self) -> bool:
+        """Whether it was stopped and has a state to go on from."""
+        stopped = self.status in {"interrupted", "killed", "failed", "diverged"}
+        return stopped and (self.path / "state.safetensors").is_file()
+
+    @property
     def settings(self) -> dict[str, Any]:
         """`run.json` without how the run ended."""
         return {key: value for key, value in self.document.items() if key not in _OUTCOME}

@@ -53,13 +53,6 @@ def save(path: Path, learner: Learner, session: Mapping[str, Any]) -> None:
     sums = learner.world.gather(learner.sums.to_json())
     if not learner.world.is_first:
         return
-    optimizer = learner.optimizer.state_dict()["state"]
-    plain = {
-        f"{index}.{key}": value
-        for index, entries in optimizer.items()
-        for key, value in entries.items()
-        if not isinstance(value, Tensor)
-    }
     document = {
         "kind": _KIND,
         "format": _FORMAT,
@@ -69,7 +62,6 @@ def save(path: Path, learner: Learner, session: Mapping[str, Any]) -> None:
         "plateau": vars(learner.plateau),
         "stopping": vars(learner.stopping),
         "scaler": None if learner.scaler is None else learner.scaler.state_dict(),
-        "optimizer": plain,
         "frozen": learner.frozen,
         "session": dict(session),
     }
@@ -82,10 +74,10 @@ def _tensors(learner: Learner) -> Iterator[tuple[str, Tensor]]:
     if learner.average is not None:
         for name, tensor in learner.average.network.state_dict().items():
             yield f"average.{name}", tensor
-    for index, entries in learner.optimizer.state_dict()["state"].items():
-        for key, value in entries.items():
-            if isinstance(value, Tensor):
-                yield f"optimizer.{index}.{key}", value
+    for name, parameter in learner.network.named_parameters():
+        for key, value in learner.optimizer.state.get(parameter, {}).items():
+            if value is not None:
+                yield f"optimizer.{key}.{name}", value
 
 
 def read(path: Path) -> Checkpoint:
@@ -163,18 +155,22 @@ def _load(network: nn.Module, checkpoint: Checkpoint, prefix: str) -> None:
 
 def _load_optimizer(learner: Learner, checkpoint: Checkpoint) -> None:
     optimizer = learner.optimizer
-    state: dict[int, dict[str, Any]] = {}
-    for name, tensor in checkpoint.tensors.items():
-        if name.startswith("optimizer."):
-            _, index, key = name.split(".", 2)
-            state.setdefault(int(index), {})[key] = tensor
-    for name, value in checkpoint.document["optimizer"].items():
-        index, key = name.split(".", 1)
-        state.setdefault(int(index), {})[key] = value
+    parameters = dict(learner.network.named_parameters())
+    ordered = [p for group in optimizer.param_groups for p in group["params"]]
+    places = {id(parameter): place for place, parameter in enumerate(ordered)}
+    state: dict[int, dict[str, Tensor]] = {}
+    for full_name, tensor in checkpoint.tensors.items():
+        if not full_name.startswith("optimizer."):
+            continue
+        _, key, name = full_name.split(".", 2)
+        parameter = parameters[name]
+        if tensor.ndim and tensor.shape != parameter.shape:
+            raise ValueError(f"{full_name} has another shape than its parameter")
+        state.setdefault(places[id(parameter)], {})[key] = tensor
     optimizer.load_state_dict({**optimizer.state_dict(), "state": state})
-    for parameter, entries in optimizer.state.items():
+    for trained, entries in optimizer.state.items():
         for key, value in entries.items():
-            if isinstance(value, Tensor) and value.shape == parameter.shape and value.ndim:
+            if value.ndim:
                 # A contiguous moment beside a channels-last parameter makes fused optimizers
                 # compute wrong updates without a word.
-                entries[key] = torch.empty_like(parameter).copy_(value)
+                entries[key] = torch.empty_like(trained).copy_(value)

@@ -8,6 +8,7 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
 from typing import TypeVar
 
@@ -19,7 +20,7 @@ from torch.distributed.rendezvous import rendezvous
 from torch.nn.parallel import DistributedDataParallel
 
 from zoo.data.loader import Shard
-from zoo.errors import TerminationError, UsageError
+from zoo.errors import DeviceError, TerminationError, UsageError
 
 T = TypeVar("T")
 
@@ -27,6 +28,8 @@ _BOOT = "/proc/sys/kernel/random/boot_id"
 _STARTED_FIELD = 19
 """Of /proc/PID/stat, counted from the field after the name."""
 _PATIENCE_SECONDS, _POLL_SECONDS = 600, 0.05
+_WAITING = timedelta(hours=12)
+"""For another process, which may be downloading and decoding what all then use."""
 
 
 @dataclass(frozen=True)
@@ -112,6 +115,31 @@ def is_launched() -> bool:
     return "TORCHELASTIC_RUN_ID" in os.environ
 
 
+def command() -> str:
+    """What starts zoo as this process was started, with as many processes on each machine."""
+    here, nodes = os.environ.get("LOCAL_WORLD_SIZE", "1"), os.environ.get("GROUP_WORLD_SIZE", "1")
+    if not is_launched() or here == nodes == "1":
+        return "zoo"
+    where = "--standalone" if nodes == "1" else f"--nnodes {nodes} ..."
+    return f"torchrun {where} --nproc-per-node {here} -m zoo"
+
+
+@contextmanager
+def others_lost() -> Iterator[None]:
+    """Says in our words that the exchange with another process failed.
+
+    Raises:
+        TerminationError: it did; that process says itself why.
+    """
+    try:
+        yield
+    except (RuntimeError, dist.DistError) as error:
+        words = ("gloo", "Gloo", "NCCL", "Connection closed by peer", "Connection reset by peer")
+        if isinstance(error, dist.DistError) or any(word in str(error) for word in words):
+            raise TerminationError("Another process of this training ended.") from error
+        raise
+
+
 def launcher() -> str | None:
     """What names the torchrun that started this process, also after it restarted it.
 
@@ -155,6 +183,8 @@ def joined(device: str) -> Iterator[tuple[World, str]]:
             )
         device = f"cuda:{world.local_rank}"
         torch.cuda.set_device(device)
+    elif device == "cuda":
+        raise DeviceError("This machine has no device 'cuda'.", hint="--device cpu")
     elif device not in ("auto", "cpu"):
         raise UsageError(
             f"--device {device} is one device for {size} processes.", hint="--device cuda or cpu"
@@ -162,19 +192,17 @@ def joined(device: str) -> Iterator[tuple[World, str]]:
     if not world.is_first:  # it has nothing to save, and waits where Python handles no signal
         signal.signal(signal.SIGTERM, signal.SIG_DFL)
     try:
-        store, _, _ = next(rendezvous("env://"))
-        # gloo carries flags and objects also where nccl carries gradients.
-        dist.init_process_group(
-            "cpu:gloo,cuda:nccl" if on_gpu else "gloo",
-            store=PrefixStore(_agreed_word(store, world), store),
-            rank=world.rank,
-            world_size=size,
-        )
-        yield world, device if on_gpu else "cpu"
-    except (RuntimeError, dist.DistError) as error:
-        if not _lost_another(error):
-            raise
-        raise TerminationError("Another process of this training ended.") from error
+        with others_lost():
+            store, _, _ = next(rendezvous("env://"))
+            # gloo carries flags and objects also where nccl carries gradients.
+            dist.init_process_group(
+                "cpu:gloo,cuda:nccl" if on_gpu else "gloo",
+                store=PrefixStore(_agreed_word(store, world), store),
+                rank=world.rank,
+                world_size=size,
+                timeout=_WAITING,
+            )
+            yield world, device if on_gpu else "cpu"
     finally:
         with suppress(RuntimeError):
             dist.destroy_process_group()
@@ -214,9 +242,3 @@ def _agreed_word(store: Store, world: World) -> str:
         wait()
         missing = {rank for rank in missing if read(f"zoo/here/{rank}") != own}
     return own
-
-
-def _lost_another(error: Exception) -> bool:
-    """Whether what failed is the exchange with another process, which says itself why."""
-    words = ("gloo", "Gloo", "NCCL", "Connection closed by peer", "Connection reset by peer")
-    return isinstance(error, dist.DistError) or any(word in str(error) for word in words)

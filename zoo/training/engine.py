@@ -2,7 +2,7 @@
 
 import math
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 
@@ -11,17 +11,16 @@ from torch import Tensor, nn
 
 from zoo.data.loader import Batch, TrainingBatches
 from zoo.data.randomness import derived_seed
-from zoo.errors import DivergedError, OutOfMemoryError, is_out_of_memory
+from zoo.errors import DivergedError, OutOfMemoryError, UsageError, ZooError, is_out_of_memory
 from zoo.evaluation import Figures
 from zoo.training.dropout import cheap_masks
-from zoo.training.learner import Learner
+from zoo.training.learner import STEPS_BETWEEN_CHECKS, Learner
 from zoo.training.losses import split_outputs
 from zoo.training.schedules import learning_rate
 from zoo.training.transfer import frozen_below, top_layers, trainable_share
 
-# Reading a number back from a GPU stalls it, so a bad loss is noticed this many steps late there.
-_STEPS_BETWEEN_CHECKS = 50
 _PICTURES_NAMED = 3
+_MANY_STEPS = 1 << 40
 
 
 @dataclass(frozen=True)
@@ -79,7 +78,7 @@ def train(
         started, before = time.perf_counter(), position.seconds
         left = batches.epoch(position.epoch, position.step) if position.done < steps else ()
         with _phase(learner):
-            for batch in left:
+            for batch in _within_memory(left, learner):
                 if learner.is_between_steps:
                     before_step(position.step)
                     _set_rate(learner, steps, len(batches))
@@ -89,7 +88,7 @@ def train(
                 if not batch.ends_step:
                     continue
                 position.seconds = before + time.perf_counter() - started
-                if _costs_nothing(learner) or position.step % _STEPS_BETWEEN_CHECKS == 0:
+                if _costs_nothing(learner) or position.step % STEPS_BETWEEN_CHECKS == 0:
                     check_finite(learner, batches)
                 if position.done == steps:
                     break
@@ -134,9 +133,23 @@ def check_finite(learner: Learner, batches: TrainingBatches) -> None:
         DivergedError: with the step, the rate and the step's pictures.
     """
     bad = int(learner.sums.bad_step)
-    if learner.world.largest(bad) >= 0:
-        names = batches.names(learner.position.epoch, max(0, bad))
+    earliest = learner.world.largest(_MANY_STEPS - bad if bad >= 0 else -1)
+    if earliest >= 0:
+        bad = _MANY_STEPS - earliest
+        learner.rate = learner.rates[bad - learner.position.step]
+        names = batches.names(learner.position.epoch, bad)
         raise _diverged("the loss or a gradient", learner, bad + 1, names)
+
+
+def check_weights(learner: Learner) -> None:
+    """Refuses weights that are not finite: the loss is taken before the step.
+
+    Raises:
+        DivergedError: one is not.
+    """
+    tensors = [t for t in learner.network.state_dict().values() if t.is_floating_point()]
+    if tensors and not bool(torch.stack([t.isfinite().all() for t in tensors]).all()):
+        raise _diverged("a weight", learner, learner.position.step)
 
 
 def _costs_nothing(learner: Learner) -> bool:
@@ -186,17 +199,42 @@ def _take(learner: Learner, batch: Batch) -> Tensor:
         if batch.ends_step:
             learner.step()
     except (MemoryError, RuntimeError) as error:
-        if not is_out_of_memory(error):
+        known = _in_words(error, learner)
+        if known is None:
             raise
-        learner.drop_gradients()
-        count = learner.config.batch_size
-        raise OutOfMemoryError(
-            f"A batch of {count} pictures does not fit into memory.",
-            hint=f"--batch-size {max(2, count // 2)} --set train.accumulate="
-            f"{2 * learner.config.accumulate} takes the same steps.",
-        ) from error
+        raise known from error
     learner.is_between_steps = batch.ends_step
     return loss.detach()
+
+
+def _within_memory(batches: Iterable[Batch], learner: Learner) -> Iterator[Batch]:
+    """The batches; one that can't be made for lack of memory is said in our words."""
+    try:
+        yield from batches
+    except (MemoryError, RuntimeError) as error:
+        known = _in_words(error, learner)
+        if known is None:
+            raise
+        raise known from error
+
+
+def _in_words(error: Exception, learner: Learner) -> ZooError | None:
+    """What failed in a step, as an error of ours; None for a bug."""
+    if "does not have a deterministic implementation" in str(error):
+        operation = str(error).partition(" does not")[0]
+        return UsageError(
+            f"This network can't be trained with --deterministic: {operation} gives other bits "
+            "each time."
+        )
+    if not is_out_of_memory(error):
+        return None
+    learner.drop_gradients()
+    count, accumulate = learner.config.batch_size, learner.config.accumulate
+    smaller = f"--batch-size {count // 2} --set train.accumulate={2 * accumulate}"
+    return OutOfMemoryError(
+        f"A batch of {count} pictures does not fit into memory.",
+        hint=smaller if count >= 4 else "Try smaller pictures: --set preprocess.size=N",
+    )
 
 
 def _backward(learner: Learner, batch: Batch) -> tuple[Tensor, Tensor]:
@@ -217,8 +255,7 @@ def _backward(learner: Learner, batch: Batch) -> tuple[Tensor, Tensor]:
 def _finished(learner: Learner, validate: Callable[[], Figures | None]) -> Epoch:
     """The epoch's line; the learner still stands at its end."""
     position = learner.position
-    if not _is_finite_network(learner.network):
-        raise _diverged("a weight", learner, position.step)
+    check_weights(learner)
     learner.share_buffers()
     figures = validate()
     if figures is not None and not math.isfinite(figures.loss):
@@ -235,12 +272,6 @@ def _finished(learner: Learner, validate: Callable[[], Figures | None]) -> Epoch
         val_loss=None if figures is None else figures.loss,
         val_top1=None if figures is None else figures.top1,
     )
-
-
-def _is_finite_network(network: nn.Module) -> bool:
-    """The loss is taken before the step: after the last one only the weights can tell."""
-    tensors = [t for t in network.state_dict().values() if t.is_floating_point()]
-    return not tensors or bool(torch.stack([t.isfinite().all() for t in tensors]).all())
 
 
 def _diverged(

@@ -1,5 +1,6 @@
 """A network being trained, and everything that changes with it from step to step."""
 
+from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -20,6 +21,9 @@ from zoo.training.optimization import make_optimizer
 from zoo.training.schedules import Plateau
 from zoo.training.stopping import Stopping
 from zoo.training.sums import Sums
+
+# Reading a number back from a GPU stalls it, so a bad loss is noticed this many steps late there.
+STEPS_BETWEEN_CHECKS = 50
 
 
 @dataclass
@@ -59,6 +63,8 @@ class Learner:
     position: Position = field(default_factory=Position)
     rate: float = 0.0
     """Of the latest step."""
+    rates: deque[float] = field(default_factory=lambda: deque(maxlen=2 * STEPS_BETWEEN_CHECKS))
+    """Of the steps before it too, as far as one may turn out to have been bad."""
     is_between_steps: bool = True
     forward: Callable[[Tensor], Any] = field(init=False)
     _wrapped: tuple[list[str], nn.Module] | None = None
@@ -117,6 +123,7 @@ class Learner:
     def set_rate(self, rate: float) -> None:
         """The learning rate of the next step."""
         self.rate = rate
+        self.rates.append(rate)
         for group in self.optimizer.param_groups:
             group["lr"] = rate * group["factor"]
 
@@ -124,11 +131,10 @@ class Learner:
         """Makes `forward` of the network as it is: its trainable parameters may have changed."""
         trainable = [name for name, p in self.network.named_parameters() if p.requires_grad]
         if self._wrapped is None or self._wrapped[0] != trainable:
-            wrapped = self.world.wrap(self.network, self.device)
+            self._wrapped = (trainable, self.world.wrap(self.network, self.device))
+            self.forward = self._wrapped[1]
             if self.config.compile:
-                wrapped = torch.compile(wrapped)  # type: ignore[assignment]
-            self._wrapped = (trainable, wrapped)
-        self.forward = self._wrapped[1]
+                self.forward = torch.compile(self.forward)
 
     @contextmanager
     def synchronized(self, wanted: bool) -> Iterator[None]:

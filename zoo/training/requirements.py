@@ -1,6 +1,7 @@
 """Whether the recipe's `train` suits network, pictures and device; and the learner it makes."""
 
 import copy
+from dataclasses import replace
 
 import torch
 from torch import nn
@@ -14,6 +15,7 @@ from zoo.schema import Recipe, Train
 from zoo.training.distributed import World
 from zoo.training.learner import Learner
 from zoo.training.losses import class_weights, split_outputs
+from zoo.training.tensorboard import check_installed
 from zoo.training.transfer import find_head
 
 
@@ -47,17 +49,20 @@ def choose_precision(train: Train, device: str, world: World) -> Precision:
     """The precision and the device to train in.
 
     Raises:
-        UsageError: the device is not there, lacks the precision, or the batch is too small for so
-            many processes.
+        UsageError: the device is not there, lacks the precision, the batch is too small for so
+            many processes, or tensorboard is missing.
     """
+    if train.tensorboard:
+        check_installed()
     if train.batch_size < 2 * world.size:
         raise UsageError(
             f"A batch of {train.batch_size} pictures is too small for {world.size} processes.",
             hint=f"--batch-size {2 * world.size} or more: it is shared among them.",
         )
-    return precision.choose(
+    chosen = precision.choose(
         train.precision, devices.choose(device), deterministic=train.deterministic
     )
+    return replace(chosen, name=world.of_first(chosen.name))
 
 
 def check_pictures(train: Train, opened: data.Data) -> None:

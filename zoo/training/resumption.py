@@ -2,6 +2,7 @@
 
 import json
 import os
+import shlex
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -9,6 +10,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from zoo import data, devices, modelfile, recipe
+from zoo.data.augment import check_applies
 from zoo.data.split import read_csv
 from zoo.description import Description
 from zoo.errors import DataError, ModelFileError, UsageError
@@ -24,6 +26,14 @@ from zoo.training.requirements import check_pictures, choose_precision, make_lea
 from zoo.training.run import STATE, Run, open_run
 from zoo.training.session import Best, Prepared, Session
 from zoo.training.settings import differences, settings_of
+
+_KEPT = (
+    "model:", "arguments", "edits", "preprocess", "dataset.source:", "dataset.validation:",
+    "dataset.test:", "dataset.seed:", "dataset.split:",
+)  # fmt: skip
+"""Differences that nothing accepts: the model file says how pictures are prepared."""
+_OF_STEPS = ("train.batch_size:", "train.accumulate:", "pictures", "processes:")
+"""Differences that change how many steps an epoch has."""
 
 
 def resume(
@@ -62,6 +72,7 @@ def _resume(
     assert saved is not None
     before: dict[str, Any] = saved.session["settings"]
     chosen, description = _recorded(saved, request)
+    check_applies(chosen.augment, description.arguments.in_channels)
     precision = _precision(chosen, before, request, world)
     devices.use_threads(request.threads or before["threads"])
     opened = _open_data(path, chosen, description, before, request, world)
@@ -83,7 +94,15 @@ def _resume(
         settings["data"] = os.path.abspath(request.data.expanduser())
     if request.max_steps is not None:
         settings["max_steps"] = request.max_steps
+    settings = world.of_first(settings)  # devices and processors of the others may differ
     found = differences(before, settings)
+    if kept := [difference for difference in found if difference.startswith(_KEPT)]:
+        raise UsageError(
+            f"{path} keeps its pictures, their split and their preprocessing:\n  "
+            + "\n  ".join(kept),
+            hint=f"Another run can start from its weights: zoo train {before['model']} --weights "
+            f"{shlex.quote(str(path))}",
+        )
     if found and not override:
         raise UsageError(
             f"{path} was started with other settings:\n  " + "\n  ".join(found),
@@ -137,7 +156,12 @@ def _precision(chosen: Recipe, before: dict[str, Any], request: Request, world: 
     """As it was, unless another device or precision is asked for."""
     device = before["device"] if request.device == "auto" and world.size == 1 else request.device
     found = choose_precision(chosen.train, device, world)
-    if chosen.train.precision == "auto" and before["precision"] != found.name:
+    recorded = before["resolved_recipe"]["train"]
+    same = (chosen.train.precision, chosen.train.deterministic) == (
+        recorded["precision"],
+        recorded["deterministic"],
+    )
+    if same and found.device.type == before["device"].partition(":")[0]:
         return replace(found, name=before["precision"])
     return found
 
@@ -204,6 +228,7 @@ def left_by_restart(output: Path | None) -> Path | None:
             document = json.loads((place / "run.json").read_text(encoding="utf-8"))
         except (OSError, ValueError):
             continue
-        if document.get("launcher") == launcher() and (place / STATE).is_file():
+        is_open = document.get("status") != "finished" and (place / STATE).is_file()
+        if is_open and document.get("launcher") == launcher():
             return place
     return None

@@ -26,6 +26,7 @@ from zoo.errors import (
     OutputExistsError,
     SigtermInterrupt,
     ZooError,
+    is_out_of_memory,
 )
 from zoo.files import check_is_run, disk_errors, remove_leftovers, write_text
 from zoo.training.engine import Epoch
@@ -244,8 +245,11 @@ def create_run(name: str, output: Path | None, *, force: bool) -> Run:
         os.close(lock(output))  # refuses one that is being written
         replaced = _aside(output)
         with disk_errors("set aside", output):
-            shutil.rmtree(replaced, ignore_errors=True)
-            output.rename(replaced)
+            if replaced.is_dir() and not (output / "results.csv").exists():
+                shutil.rmtree(output)  # it was killed before it had replaced anything
+            else:
+                shutil.rmtree(replaced, ignore_errors=True)
+                output.rename(replaced)
     with disk_errors("make the directory", output):
         output.mkdir(parents=True, exist_ok=True)
     return Run(output, replaced)
@@ -254,6 +258,10 @@ def create_run(name: str, output: Path | None, *, force: bool) -> Run:
 def _exit_code(error: BaseException) -> ExitCode:
     if isinstance(error, ZooError):
         return error.code
+    if is_out_of_memory(error):
+        return ExitCode.OUT_OF_MEMORY
+    if isinstance(error, OSError):
+        return ExitCode.DISK
     if isinstance(error, SigtermInterrupt):
         return ExitCode.TERMINATED
     if isinstance(error, KeyboardInterrupt | GeneratorExit):  # the latter: nobody asks for more

@@ -1,8 +1,9 @@
 """A prepared training: its epochs, its run directory, its outcome."""
 
+import itertools
 import math
 import shlex
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import asdict, dataclass, field
 from functools import cached_property
@@ -14,14 +15,19 @@ from torch import nn
 
 from zoo import devices, evaluation, modelfile
 from zoo.data import Data
-from zoo.data.loader import Batch, TrainingBatches, evaluation_batches
+from zoo.data.loader import (
+    Batch,
+    TrainingBatches,
+    evaluation_batch_size,
+    evaluation_batches,
+)
 from zoo.description import Description
 from zoo.errors import DivergedError, ExitCode, InterruptionError, OutOfMemoryError
 from zoo.evaluation import Figures
 from zoo.precision import Precision
 from zoo.schema import Recipe
 from zoo.training import checkpoint, distributed
-from zoo.training.engine import Epoch, check_finite, train
+from zoo.training.engine import Epoch, check_finite, check_weights, train
 from zoo.training.interruption import Stop, graceful_stop
 from zoo.training.learner import Learner
 from zoo.training.run import STATE, Run
@@ -130,7 +136,12 @@ class Session:
         algorithms = devices.algorithms(deterministic=config.deterministic)
         launched = distributed.is_launched()
         devices.keep_freed_memory()
-        with self._recording(), graceful_stop(launched=launched) as stop, algorithms:
+        with (
+            self._recording(),
+            distributed.others_lost(),
+            graceful_stop(launched=launched) as stop,
+            algorithms,
+        ):
             if config.tensorboard and self.run is not None:
                 from zoo.training.tensorboard import Board
 
@@ -176,7 +187,12 @@ class Session:
             InterruptionError: a signal came; resuming does the rest.
         """
         assert self.best is not None
-        with self._recording(), graceful_stop(launched=distributed.is_launched()) as stop:
+        launched = distributed.is_launched()
+        with (
+            self._recording(),
+            distributed.others_lost(),
+            graceful_stop(launched=launched) as stop,
+        ):
             try:
                 test = self._figures(self._best_network(), "test", stop)
             except InterruptionError as error:
@@ -209,6 +225,7 @@ class Session:
             DiskError: the disk is full; the checkpoint before stays.
         """
         check_finite(self.learner, self.prepared.batches)
+        check_weights(self.learner)
         content = {
             "settings": self.settings,
             "description": self.prepared.description.model_dump(mode="json"),
@@ -240,7 +257,7 @@ class Session:
     @property
     def resume_command(self) -> str:
         """What goes on with this run."""
-        return f"zoo train --resume {shlex.quote(str(self.path))}"
+        return f"{distributed.command()} train --resume {shlex.quote(str(self.path))}"
 
     def _record(self, epoch: Epoch) -> None:
         self.done.append(epoch)
@@ -278,19 +295,27 @@ class Session:
             shard=learner.world.shard,
             device=learner.device,
         )
-        if learner.world.size == 1:
-            batches = _until(batches, stop)
         # Test figures are what `zoo evaluate` gives: fp32, which agrees between machines.
         precision = (
             learner.precision if split == "validation" else Precision("fp32", learner.device)
         )
         return evaluation.evaluate_network(
             network,
-            batches,
+            self._until(batches, len(pictures), stop),
             pictures.classes,
             precision=precision,
             reduce=learner.world.sum_in_place,
         )
+
+    def _until(self, batches: Iterator[Batch], images: int, stop: Stop) -> Iterator[Batch]:
+        """The batches, as long as no signal comes to any process."""
+        world = self.learner.world
+        at_once = evaluation_batch_size(self.prepared.description.preprocessing)
+        # All processes ask equally often, the one with a batch less too.
+        largest_part = math.ceil(images / world.size)
+        for _ in range(math.ceil(largest_part / at_once)):
+            stop.raise_if(world.largest(stop.signal))
+            yield from itertools.islice(batches, 1)
 
     def _best_network(self) -> nn.Module:
         world = self.learner.world
@@ -307,13 +332,6 @@ class Session:
     def _event(self, event: str, **content: Any) -> None:
         if self.run is not None:
             self.run.event(event, **content)
-
-
-def _until(batches: Iterable[Batch], stop: Stop) -> Iterator[Batch]:
-    """The batches, as long as no signal comes."""
-    for batch in batches:
-        stop.raise_if(stop.signal)
-        yield batch
 
 
 def outcome_json(outcome: Outcome) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import math
 import os
 import platform
 from collections.abc import Iterator, Mapping
@@ -15,15 +16,15 @@ from zoo.training.session import Prepared
 
 # What may differ when a run goes on: where and when, not what.
 _FREE = {
-    "schema", "id", "run", "origin", "command", "launcher", "data", "weights", "max_steps",
+    "schema", "id", "run", "origin", "command", "launcher", "data", "weights",
     "platform", "pid", "params", "versions.zoo", "versions.python", "recipe",
     *(f"resolved_recipe.{section}.{key}" for section, keys in UNWEIGHTY.items() for key in keys),
     "resolved_recipe.description",
 }  # fmt: skip
 # What follows from another setting that is listed.
 _FOLLOWS = {"seed"}
-_EPOCHS = "resolved_recipe.train.epochs"
-"""May be raised, to train longer."""
+_MAY_RISE = {"resolved_recipe.train.epochs", "max_steps"}
+"""To train longer; no limit is the highest."""
 
 
 def settings_of(prepared: Prepared) -> dict[str, Any]:
@@ -75,7 +76,7 @@ def differences(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
         for key in dict.fromkeys([*old, *new])
         if key not in _FREE | _FOLLOWS
         and old.get(key) != new.get(key)
-        and not (key == _EPOCHS and new[key] > old[key])
+        and not (key in _MAY_RISE and _limit(new.get(key)) > _limit(old.get(key)))
     ]
 
 
@@ -84,6 +85,10 @@ def _worded(key: str, before: Any, now: Any) -> str:
         return "pictures: other names, labels or splits now"
     name = key.removeprefix("resolved_recipe.")
     return f"{name}: {_value(before)} before, {_value(now)} now"
+
+
+def _limit(value: int | None) -> float:
+    return math.inf if value is None else value
 
 
 def _flat(value: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:

@@ -13,6 +13,18 @@ if TYPE_CHECKING:
     from zoo.training.engine import Epoch
 
 
+def check_installed() -> None:
+    """Refuses before anything is done.
+
+    Raises:
+        UsageError: tensorboard is missing.
+    """
+    if find_spec("tensorboard") is None:
+        raise UsageError(
+            "train.tensorboard needs tensorboard.", hint="pip install 'cnn-zoo[tensorboard]'"
+        )
+
+
 class Board:
     """The event files of a run; a scalar's step is the number of its epoch."""
 
@@ -32,11 +44,7 @@ class Board:
             UsageError: tensorboard is missing.
             DiskError: the disk is full, or there is no permission.
         """
-        if find_spec("tensorboard") is None:
-            raise UsageError(
-                "train.tensorboard needs tensorboard.",
-                hint="pip install 'cnn-zoo[tensorboard]'",
-            )
+        check_installed()
         from torch.utils.tensorboard import SummaryWriter
 
         with disk_errors("write", directory):
