@@ -11,7 +11,7 @@ import torch
 
 from zoo.errors import DeviceError
 
-_M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3
+_M_TRIM_THRESHOLD, _M_MMAP_MAX = -1, -4
 """Of glibc's malloc.h."""
 
 
@@ -47,15 +47,15 @@ def keep_freed_memory() -> None:
     """Lets glibc keep what a training step frees: the next one takes as much again.
 
     By default it goes back to the system at each step and is faulted in anew, which costs the
-    lecture's CNN a third of its speed. Other systems, and users who tune malloc themselves, are
-    left alone. Up to 1 GiB is kept.
+    lecture's CNN and AlexNet a third of their speed. Other systems, and users who tune malloc
+    themselves, are left alone. Up to 1 GiB is kept.
     """
     if any(name.startswith(("MALLOC_", "GLIBC_TUNABLES")) for name in os.environ):
         return
     with suppress(OSError, AttributeError):
         mallopt = ctypes.CDLL(None).mallopt
         mallopt(_M_TRIM_THRESHOLD, 1 << 30)
-        mallopt(_M_MMAP_THRESHOLD, 32 << 20)  # the most it takes
+        mallopt(_M_MMAP_MAX, 0)
 
 
 @contextmanager

@@ -14,7 +14,7 @@ from collections.abc import Callable
 import torch
 
 from tests.benchmarks.side_by_side import THREADS
-from zoo import modelfile, precision
+from zoo import devices, modelfile, precision
 from zoo.data.fitted import Fitted, InMemory
 from zoo.data.loader import Batch, TrainingBatches
 from zoo.description import Description, describe
@@ -71,6 +71,7 @@ def main() -> None:
     parser.add_argument("--turns", type=int, default=9)
     asked = parser.parse_args()
     torch.set_num_threads(THREADS)
+    devices.keep_freed_memory()  # as `zoo train` does, for both sides
     print(f"torch {torch.__version__}, {THREADS} threads; milliseconds a step of {BATCH}")
     print("network             bare   engine   outside   hoped")
     for name, hoped in HOPED.items():

@@ -11,6 +11,18 @@ def derived_seed(seed: int, epoch: int, step: int, purpose: str) -> int:
     return int.from_bytes(hashlib.blake2b(text, digest_size=8).digest(), "big") >> 1
 
 
+def seed_global(seed: int, device: torch.device) -> None:
+    """Seeds the global generators that a network on a device draws from, as dropout does.
+
+    `torch.manual_seed` does it for every kind of device there is, in the time of a small step.
+    """
+    torch.default_generator.manual_seed(seed)
+    if device.type == "cuda":
+        torch.cuda.manual_seed(seed)
+    elif device.type == "mps":
+        torch.mps.manual_seed(seed)
+
+
 def generator(seed: int, epoch: int, step: int, purpose: str) -> torch.Generator:
     """A CPU generator for one purpose in one step: draws are the same on every device."""
     return torch.Generator().manual_seed(derived_seed(seed, epoch, step, purpose))

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from zoo.data.loader import Batch, TrainingBatches
-from zoo.data.randomness import derived_seed
+from zoo.data.randomness import derived_seed, seed_global
 from zoo.errors import DivergedError, OutOfMemoryError, UsageError, ZooError, is_out_of_memory
 from zoo.evaluation import Figures
 from zoo.training.dropout import cheap_masks
@@ -83,7 +83,7 @@ def train(
                     before_step(position.step)
                     _set_rate(learner, steps, len(batches))
                     # Dropout draws from the global generator.
-                    torch.manual_seed(_network_seed(learner))
+                    seed_global(_network_seed(learner), learner.device)
                 _take(learner, batch)
                 if not batch.ends_step:
                     continue
@@ -113,7 +113,7 @@ def steps_at_will(learner: Learner, batches: TrainingBatches) -> Iterator[Callab
 
     def step(rate: float) -> float:
         learner.set_rate(rate)
-        torch.manual_seed(_network_seed(learner))
+        seed_global(_network_seed(learner), learner.device)
         total, ends = 0.0, False
         while not ends:
             batch = next(coming)
