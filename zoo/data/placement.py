@@ -25,7 +25,8 @@ def all_to_device(parts: Sequence[Tensor], device: torch.device) -> Sequence[Ten
     """Tensors that differ in length at most, on a device: moved in one copy."""
     if not parts:
         return ()
-    return to_device(torch.cat(tuple(parts)), device).split([len(part) for part in parts])
+    moved = to_device(torch.cat(tuple(parts)), device)
+    return torch.split(moved, [len(part) for part in parts])
 
 
 @lru_cache(maxsize=_CONSTANTS_KEPT)

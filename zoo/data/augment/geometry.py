@@ -142,7 +142,7 @@ def warp(
 def sample_axes(images: Tensor, x: Tensor, y: Tensor) -> Tensor:
     """Pictures at the crossings of columns x (N, W) and rows y (N, H), pixels; bilinear."""
     sides = [x.shape[1], y.shape[1]]
-    x, y = to_device(torch.cat((x, y), dim=1), images.device).split(sides, dim=1)
+    x, y = torch.split(to_device(torch.cat((x, y), dim=1), images.device), sides, dim=1)
     by_column = torch.stack((x, torch.zeros_like(x)), dim=1)
     by_row = torch.stack((torch.zeros_like(y), y), dim=1)
     return _sample_in_parts(images, by_column, by_row, "nearest", 0)
