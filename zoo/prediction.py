@@ -16,6 +16,7 @@ from zoo.data.finding import reason
 from zoo.data.fit import fit, normalize
 from zoo.data.gathering import over_threads
 from zoo.data.loader import evaluation_batch_size
+from zoo.data.placement import to_device
 from zoo.errors import ModelFileError, UsageError
 from zoo.precision import Precision
 from zoo.schema import Preprocessing
@@ -69,7 +70,7 @@ class Classifier:
         Raises:
             ModelFileError: the network's outputs are not one for each label.
         """
-        images = normalize(images.to(self.precision.device), self.preprocessing)
+        images = normalize(to_device(images, self.precision.device), self.preprocessing)
         logits = self.precision.logits(self.network, images)
         if logits.shape[1:] != (len(self.labels),):
             shape = "×".join(str(side) for side in logits.shape[1:])

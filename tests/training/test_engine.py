@@ -7,6 +7,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from tests.crossings import DEVICE, Crossings
 from tests.data.test_loader import PREPROCESSING, pictures
 from zoo.data.loader import TrainingBatches
 from zoo.errors import DivergedError, OutOfMemoryError
@@ -140,3 +141,21 @@ def test_out_of_memory_names_a_batch_size(error: Exception) -> None:
 def test_a_bug_is_not_called_a_lack_of_memory() -> None:
     with pytest.raises(RuntimeError, match="shapes cannot be multiplied"):
         run(nn.Sequential(nn.Flatten(), nn.Linear(5, 3)), Train(epochs=1))
+
+
+@pytest.mark.parametrize("optimizer", ["sgd", "adamw", "rmsprop"])
+def test_on_a_device_an_epoch_waits_for_nothing_before_its_end(optimizer: str) -> None:
+    config = Train.model_validate(
+        {"epochs": 2, "optimizer": optimizer, "clip_norm": 1.0, "ema_decay": 0.9, "accumulate": 2}
+    )
+    batches = TrainingBatches(
+        pictures(24), PREPROCESSING, batch_size=4, seed=0, accumulate=2, device=DEVICE
+    )
+    precision = Precision("fp32", DEVICE)
+    learner = Learner.start(network(24), config, precision=precision, input_shape=(1, 2, 2))
+    next(batches.epoch(1))  # moves the pictures, once
+    # There is no value that could be read: reading the first one ends it.
+    with Crossings() as found, pytest.raises(RuntimeError, match="meta tensors"):
+        list(train(learner, batches, validate=lambda: None))
+    assert learner.position.step == len(batches) == 3
+    assert found.waits == ["_local_scalar_dense"]

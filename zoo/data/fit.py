@@ -6,6 +6,7 @@ import torch
 import torch.nn.functional as F  # noqa: N812 (the field's name for it)
 from torch import Tensor
 
+from zoo.data.placement import constant
 from zoo.schema import Preprocessing
 from zoo.values import LUMA
 
@@ -61,8 +62,10 @@ def normalize(images: Tensor, preprocessing: Preprocessing) -> Tensor:
         images: (N, C, H, W).
         preprocessing: rescale, samplewise options, mean and std.
     """
-    mean = torch.tensor(preprocessing.mean, device=images.device)[:, None, None]
-    std = torch.tensor(preprocessing.std, device=images.device)[:, None, None]
+    mean, std = (
+        constant(values, images.device, torch.float32)[:, None, None]
+        for values in (preprocessing.mean, preprocessing.std)
+    )
     if not (preprocessing.samplewise_center or preprocessing.samplewise_std_normalization):
         return images * (preprocessing.rescale / std) - mean / std
     images = images * preprocessing.rescale

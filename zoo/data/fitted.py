@@ -11,6 +11,7 @@ from torch import Tensor
 
 from zoo.data.fit import fit
 from zoo.data.pictures import ArrayPictures, Pictures
+from zoo.data.placement import all_to_device, to_device
 from zoo.errors import DataError, DiskError, OutOfMemoryError
 from zoo.schema import Preprocessing
 
@@ -36,8 +37,8 @@ class InMemory(Store):
         """From the device's own memory, where the pictures are moved once if they fit."""
         if self.images.device != device and _fits(self.images, device):
             self.images = self.images.to(device)
-        for indices in batches:
-            yield self.images[indices.to(self.images.device)].to(device, non_blocking=True)
+        for indices in all_to_device(list(batches), self.images.device):
+            yield to_device(self.images[indices], device)
 
 
 def _fits(images: Tensor, device: torch.device) -> bool:
@@ -59,10 +60,7 @@ class FittedOnTheWay(Store):
     def batches(self, batches: Iterable[Tensor], device: torch.device) -> Iterator[Tensor]:
         """Fitted on the processor, whose rounding is Pillow's."""
         for indices in batches:
-            images = fit(self.images[indices], self.preprocessing)
-            if device.type == "cuda":
-                images = images.pin_memory()  # or the copy would wait
-            yield images.to(device, non_blocking=True)
+            yield to_device(fit(self.images[indices], self.preprocessing), device)
 
 
 @dataclass(frozen=True)
@@ -88,7 +86,7 @@ class Decoded(Store):
             with _signals_held_back():  # a process just made still has its parent's handlers
                 ready = iter(loader)
             for images in ready:
-                yield images.to(device, non_blocking=True)
+                yield to_device(images, device)
         except (DataError, DiskError) as error:
             # A worker's error arrives with its traceback; the reason is the last line.
             reason = error.message.strip().splitlines()[-1].rpartition("Error: ")[-1]

@@ -9,6 +9,7 @@ from torch import Tensor
 from zoo.data.augment import Part, augment, mix
 from zoo.data.fit import normalize
 from zoo.data.fitted import Fitted
+from zoo.data.placement import all_to_device
 from zoo.data.randomness import generator
 from zoo.schema import Augment, Preprocessing
 
@@ -71,7 +72,7 @@ class TrainingBatches:
         """
         self._pictures = pictures
         self._device = device or torch.device("cpu")
-        self._targets = pictures.targets.to(self._device)
+        self._targets = pictures.targets
         self._num_classes = len(pictures.classes)
         self._preprocessing = preprocessing
         self._shard = shard or Shard()
@@ -95,13 +96,13 @@ class TrainingBatches:
         parts = [self._shard.part(len(order)) for _, order in orders]
         mine = [order[part] for (_, order), part in zip(orders, parts, strict=True)]
         fitted = self._pictures.batches(mine, self._device)
-        for (index, order), part, indices, pictures in zip(
-            orders, parts, mine, fitted, strict=True
+        labels = all_to_device([self._targets[indices] for indices in mine], self._device)
+        for (index, order), part, targets, pictures in zip(
+            orders, parts, labels, fitted, strict=True
         ):
             place = Part(part.start, len(order))
             draws = generator(self._seed, epoch, index, "augment")
             images = augment(pictures, self._settings, draws, place)
-            targets = self._targets[indices.to(self._device)]
             if self._settings.mixup or self._settings.cutmix:
                 draws = generator(self._seed, epoch, index, "mix")
                 images, targets = mix(
@@ -147,8 +148,9 @@ def evaluation_batches(
     at_once = batch_size or evaluation_batch_size(preprocessing)
     batches = torch.split(mine, at_once) if len(mine) else ()
     fitted = pictures.batches(batches, device)
-    for indices, images in zip(batches, fitted, strict=True):
-        yield Batch(normalize(images, preprocessing), pictures.targets[indices].to(device))
+    labels = all_to_device([pictures.targets[indices] for indices in batches], device)
+    for images, targets in zip(fitted, labels, strict=True):
+        yield Batch(normalize(images, preprocessing), targets)
 
 
 def evaluation_batch_size(preprocessing: Preprocessing) -> int:

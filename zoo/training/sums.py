@@ -43,7 +43,7 @@ class Sums:
     def judge(self, is_finite: Tensor, step: int) -> None:
         """Remembers a step that was not finite, without waiting to know."""
         is_first = is_finite.logical_not() & (self.bad_step < 0)
-        self.bad_step = torch.where(is_first, step, self.bad_step)
+        self.bad_step = self.bad_step.masked_fill(is_first, step)
 
     def over_all(self, world: World) -> "Sums":
         """The sums of all processes; these stay as they are."""

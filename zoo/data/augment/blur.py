@@ -7,6 +7,7 @@ from torch import Tensor
 
 from zoo.data.augment.draws import Draws, between
 from zoo.data.augment.groups import changed
+from zoo.data.placement import to_device
 from zoo.schema import GaussianBlur
 
 # A kernel reaches this many standard deviations: 0.3 % of the bell lies beyond.
@@ -19,7 +20,11 @@ def random_gaussian_blur(images: Tensor, settings: GaussianBlur, draws: Draws) -
     radius = math.ceil(_REACH * settings.sigma[1])
     sigma = between(sigma, *settings.sigma)
     chosen = (chance < settings.probability).nonzero()[:, 0]
-    return changed(images, chosen, lambda part: gaussian_blur(part, sigma[chosen], radius))
+    return changed(
+        images,
+        to_device(chosen, images.device),
+        lambda part: gaussian_blur(part, sigma[chosen], radius),
+    )
 
 
 def gaussian_blur(images: Tensor, sigma: Tensor, radius: int) -> Tensor:
@@ -34,7 +39,7 @@ def gaussian_blur(images: Tensor, sigma: Tensor, radius: int) -> Tensor:
         (N, C, H, W), float.
     """
     height, width = images.shape[-2:]
-    sigma = sigma.to(images.device, images.dtype)
+    sigma = to_device(sigma.to(images.dtype), images.device)
     across, down = _blurring(sigma, radius, width), _blurring(sigma, radius, height)
     return down[:, None] @ (images @ across.transpose(1, 2)[:, None])
 

@@ -9,6 +9,7 @@ import torch.nn.functional as F  # noqa: N812 (the field's name for it)
 from torch import Tensor
 
 from zoo.data.augment.draws import Draws, between, per_picture
+from zoo.data.placement import constant
 from zoo.schema import ColorJitter
 
 
@@ -64,8 +65,7 @@ def adjust_sharpness(images: Tensor, factor: Tensor) -> Tensor:
     if min(images.shape[-2:]) < 3:
         return images
     # PIL's SMOOTH: a 3x3 mean whose middle counts five times.
-    weight = torch.ones(1, 1, 3, 3, device=images.device, dtype=images.dtype)
-    weight[..., 1, 1] = 5
+    weight = constant((1, 1, 1, 1, 5, 1, 1, 1, 1), images.device, images.dtype).view(1, 1, 3, 3)
     smooth = F.conv2d(images.flatten(0, 1)[:, None], weight / weight.sum())  # (N·C, 1, H-2, W-2)
     smoothed = images.clone()
     smoothed[..., 1:-1, 1:-1] = smooth.view(*images.shape[:2], *smooth.shape[2:])
@@ -78,7 +78,7 @@ def adjust_hue(images: Tensor, share: Tensor) -> Tensor:
     sixths = sixths + per_picture(share, images) * 6
     # Red, green and blue lie 5, 3 and 1 sixths along the circle: each is the value, less the
     # chroma where the colour is more than a third away, and in between it falls in a line.
-    offsets = torch.tensor((5.0, 3.0, 1.0), device=images.device, dtype=images.dtype)
+    offsets = constant((5.0, 3.0, 1.0), images.device, images.dtype)
     place = (sixths + offsets[:, None, None]).remainder(6)  # (N, 3, H, W)
     return value - chroma * torch.minimum(place, 4 - place).clamp(0, 1)
 

@@ -7,6 +7,7 @@ from torch import Tensor
 from zoo.data.augment.draws import Draws, below
 from zoo.data.augment.geometry import sample_axes
 from zoo.data.augment.rectangles import TRIES, rectangles
+from zoo.data.placement import to_device
 from zoo.schema import RandomResizedCrop
 
 
@@ -15,9 +16,10 @@ def random_crop(images: Tensor, padding_px: int, draws: Draws) -> Tensor:
     height, width = images.shape[-2:]
     padded = F.pad(images, (padding_px,) * 4)
     windows = padded.unfold(2, height, 1).unfold(3, width, 1)  # (N, C, tops, lefts, H, W), a view
-    top, left = below(draws.unit("random_crop", 2), torch.tensor(2 * padding_px + 1))
+    corners = below(draws.unit("random_crop", 2), 2 * padding_px + 1)
+    top, left = to_device(corners, images.device)
     which = torch.arange(len(images), device=images.device)
-    return windows[which, :, top.to(images.device), left.to(images.device)]
+    return windows[which, :, top, left]
 
 
 def random_resized_crop(images: Tensor, settings: RandomResizedCrop, draws: Draws) -> Tensor:

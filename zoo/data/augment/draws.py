@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 from zoo.data import randomness
+from zoo.data.placement import to_device
 
 
 @dataclass(frozen=True)
@@ -55,11 +56,11 @@ def between(unit: Tensor, low: float | Tensor, high: float | Tensor) -> Tensor:
     return unit * (high - low) + low
 
 
-def below(unit: Tensor, end: Tensor) -> Tensor:
+def below(unit: Tensor, end: int | Tensor) -> Tensor:
     """Numbers of [0, 1) carried to the whole numbers from 0 to end - 1."""
     return (unit * end).floor().long()
 
 
 def per_picture(values: Tensor, images: Tensor) -> Tensor:
     """(N,) beside the pictures and able to multiply them: (N, 1, 1, 1)."""
-    return values.to(images.device, images.dtype)[:, None, None, None]
+    return to_device(values.to(images.dtype), images.device)[:, None, None, None]

@@ -7,6 +7,7 @@ import torch.nn.functional as F  # noqa: N812 (the field's name for it)
 from torch import Tensor
 
 from zoo.data.augment.draws import Draws, between
+from zoo.data.placement import constant, to_device
 from zoo.schema import Augment
 
 # Pictures whose grid and result stay in the processor's cache; larger parts run at the speed of
@@ -52,7 +53,7 @@ def random_flips(images: Tensor, settings: Augment, draws: Draws) -> Tensor:
         ("vertical_flip", settings.vertical_flip, 2),
     ):
         if wanted:
-            mirrored = draws.unit(option, 1)[0].to(images.device) < 0.5
+            mirrored = to_device(draws.unit(option, 1)[0] < 0.5, images.device)
             images = torch.where(mirrored[:, None, None, None], images.flip(axis), images)
     return images
 
@@ -131,7 +132,8 @@ def warp(
     height, width = images.shape[-2:]
     # Double precision, where there is one: see `affine`. It is cheap, as these are small.
     exact = torch.float32 if images.device.type == "mps" else torch.float64
-    by_x, by_y, offset = matrix.to(exact).to(images.device)[..., None].unbind(2)  # (N, 2, 1) each
+    matrix = to_device(matrix.to(exact), images.device)
+    by_x, by_y, offset = matrix[..., None].unbind(2)  # (N, 2, 1) each
     columns = torch.arange(width, device=images.device, dtype=exact)
     rows = torch.arange(height, device=images.device, dtype=exact)
     return _sample_in_parts(images, by_x * columns, offset + by_y * rows, fill_mode, cval)
@@ -139,8 +141,10 @@ def warp(
 
 def sample_axes(images: Tensor, x: Tensor, y: Tensor) -> Tensor:
     """Pictures at the crossings of columns x (N, W) and rows y (N, H), pixels; bilinear."""
-    by_column = torch.stack((x, torch.zeros_like(x)), dim=1).to(images.device)
-    by_row = torch.stack((torch.zeros_like(y), y), dim=1).to(images.device)
+    sides = [x.shape[1], y.shape[1]]
+    x, y = torch.split(to_device(torch.cat((x, y), dim=1), images.device), sides, dim=1)
+    by_column = torch.stack((x, torch.zeros_like(x)), dim=1)
+    by_row = torch.stack((torch.zeros_like(y), y), dim=1)
     return _sample_in_parts(images, by_column, by_row, "nearest", 0)
 
 
@@ -208,4 +212,4 @@ def _pixels(shift: float, side: int) -> float:
 def _sides(images: Tensor, like: Tensor) -> Tensor:
     """Width and height, (2, 1)."""
     height, width = images.shape[-2:]
-    return torch.tensor(((width,), (height,)), device=like.device, dtype=like.dtype)
+    return constant((width, height), like.device, like.dtype)[:, None]

@@ -7,6 +7,7 @@ from torch import Tensor
 
 from zoo.data.augment.draws import Draws, Part, below, per_picture
 from zoo.data.augment.rectangles import boxes
+from zoo.data.placement import to_device
 from zoo.schema import Augment
 
 
@@ -43,12 +44,12 @@ def mix(
     else:
         images, share = cutmix(images, settings.cutmix, draws)
     labels = F.one_hot(targets, num_classes).float()
-    return images, labels.roll(1, 0).lerp(labels, share.to(labels)[:, None])
+    return images, labels.roll(1, 0).lerp(labels, share[:, None])
 
 
 def mixup(images: Tensor, alpha: float, draws: Draws) -> tuple[Tensor, Tensor]:
     """Blended pictures (Zhang et al. 2017), and the share of each that is its own, (N,)."""
-    share = _beta("mixup", alpha, draws)
+    share = to_device(_beta("mixup", alpha, draws), images.device)
     return images.roll(1, 0).lerp(images, per_picture(share, images)), share
 
 
@@ -65,12 +66,13 @@ def cutmix(images: Tensor, alpha: float, draws: Draws) -> tuple[Tensor, Tensor]:
     left, wide = _span(middle_x, side, width)
     inside = boxes(height, width, top, left, tall, wide, images.device)
     share = 1 - (tall * wide) / (height * width)
-    return torch.where(inside, images.roll(1, 0), images), share
+    mixed = torch.where(inside, images.roll(1, 0), images)
+    return mixed, to_device(share, images.device)
 
 
 def _span(middle: Tensor, share: Tensor, side: int) -> tuple[Tensor, Tensor]:
     """Start and length of a part of the side, (N,) whole pixels."""
-    centre, half = below(middle, torch.tensor(side)), (0.5 * share * side).long()
+    centre, half = below(middle, side), (0.5 * share * side).long()
     start, end = (centre - half).clamp(min=0), (centre + half).clamp(max=side)
     return start, end - start
 

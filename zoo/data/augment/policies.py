@@ -15,6 +15,7 @@ from zoo.data.augment import color
 from zoo.data.augment.draws import Draws, below, per_picture
 from zoo.data.augment.geometry import warp
 from zoo.data.augment.groups import changed
+from zoo.data.placement import all_to_device
 from zoo.schema import RandAugment
 
 _STEPS = 31
@@ -39,7 +40,7 @@ def trivial_augment(images: Tensor, draws: Draws) -> Tensor:
     """One operation of random strength per picture (Müller and Hutter 2021), (N, C, H, W)."""
     strengths = Strengths(0.99, (32, 32), 135, 0.99, bits=6)
     operation, level, sign = draws.unit("trivial_augment", 3)
-    step = below(level, torch.tensor(_STEPS))
+    step = below(level, _STEPS)
     return _one_each(images, operation, _signed(step / (_STEPS - 1), sign), strengths)
 
 
@@ -79,11 +80,11 @@ def apply(name: str, images: Tensor, level: Tensor, strengths: Strengths) -> Ten
 
 def _one_each(images: Tensor, unit: Tensor, level: Tensor, strengths: Strengths) -> Tensor:
     names = operations(images.shape[1])
-    drawn = below(unit, torch.tensor(len(names)))
-    for index, name in enumerate(names):
-        chosen = (drawn == index).nonzero()[:, 0]
-        change = _bound(name, level[chosen], strengths)
-        images = changed(images, chosen, change)
+    drawn = below(unit, len(names))
+    groups = [(drawn == index).nonzero()[:, 0] for index in range(len(names))]
+    moved = all_to_device(groups, images.device)
+    for name, here, there in zip(names, groups, moved, strict=True):
+        images = changed(images, there, _bound(name, level[here], strengths))
     return images
 
 

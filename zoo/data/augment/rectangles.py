@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 from zoo.data.augment.draws import between
+from zoo.data.placement import to_device
 
 TRIES = 10
 """How often torchvision draws a rectangle before it gives up."""
@@ -52,11 +53,11 @@ def boxes(
     device: torch.device,
 ) -> Tensor:
     """(N, 1, H, W), true inside each picture's rectangle; all (N,) in pixels."""
+    edges = to_device(torch.stack((top, top + tall, left, left + wide)), device)
 
-    def inside(start: Tensor, length: Tensor, side: int) -> Tensor:
-        places = torch.arange(side)
-        mask = (places >= start[:, None]) & (places < (start + length)[:, None])  # (N, side)
-        return mask.to(device)
+    def inside(start: Tensor, end: Tensor, side: int) -> Tensor:
+        places = torch.arange(side, device=device)
+        return (places >= start[:, None]) & (places < end[:, None])  # (N, side)
 
-    down, across = inside(top, tall, height), inside(left, wide, width)
+    down, across = inside(edges[0], edges[1], height), inside(edges[2], edges[3], width)
     return (down[:, :, None] & across[:, None, :])[:, None]
