@@ -3,11 +3,14 @@
 Run by hand: `python -m tests.benchmarks.training_224 [--batch N] [--steps N] [--turns N]`.
 torchvision's ResNet-18, GoogLeNet and AlexNet on zoo's `shapes`. Both sides take the same pictures
 from memory, so that the difference is bf16, channels-last, and that zoo keeps freed memory, which
-the plain steps do not; they take turns of a few steps, and the table has medians.
+the plain steps do not. Each turn is a process of its own that warms up first; they take turns, and
+the table has medians.
 """
 
 import argparse
-import ctypes
+import functools
+import subprocess
+import sys
 import time
 import warnings
 from collections.abc import Callable
@@ -28,6 +31,7 @@ from zoo.training.engine import train
 from zoo.training.learner import Learner
 
 SIDE, CLASSES = 224, 6
+SIDES = {"plain": "plain steps, fp32", "engine": "zoo's engine, bf16, channels last"}
 CPU = torch.device("cpu")
 NETWORKS: dict[str, dict[str, object]] = {
     "resnet18": {},
@@ -57,7 +61,6 @@ def plain(network: nn.Module, of: TrainingBatches) -> Callable[[], float]:
     optimizer = torch.optim.Adam(network.parameters(), lr=1e-4)
 
     def epoch() -> float:
-        give_freed_memory_back()
         network.train()
         images, started = 0, time.perf_counter()
         for batch in of.epoch(1):
@@ -78,20 +81,9 @@ def engine(network: nn.Module, of: TrainingBatches, turns: int) -> Callable[[], 
     config = Train(epochs=turns, lr=1e-4, schedule="constant", batch_size=2)
     chosen = precision.choose("bf16", CPU)
     learner = Learner.start(network, config, precision=chosen, input_shape=(3, SIDE, SIDE))
+    devices.keep_freed_memory()
     epochs = train(learner, of, validate=lambda: None)
-
-    def epoch() -> float:
-        devices.keep_freed_memory()
-        return next(epochs).images_per_second
-
-    return epoch
-
-
-def give_freed_memory_back() -> None:
-    """glibc's own settings, after `devices.keep_freed_memory` changed them."""
-    mallopt = ctypes.CDLL(None).mallopt
-    mallopt(-1, 128 << 10)
-    mallopt(-4, 65_536)
+    return lambda: next(epochs).images_per_second
 
 
 def main() -> None:
@@ -99,20 +91,32 @@ def main() -> None:
     parser.add_argument("--batch", type=int, default=32)
     parser.add_argument("--steps", type=int, default=3, help="in a turn")
     parser.add_argument("--turns", type=int, default=5)
+    parser.add_argument("--side", choices=tuple(SIDES), help=argparse.SUPPRESS)
     parser.add_argument("networks", nargs="*", default=list(NETWORKS), metavar="NETWORK")
     asked = parser.parse_args()
+    if asked.side:
+        print(rate(asked.side, asked.networks[0], asked.batch, asked.steps))
+        return
+    print(f"torch {torch.__version__}, {THREADS} threads, batch {asked.batch}")
+    for name in asked.networks:
+
+        def turn(side: str, name: str = name) -> float:
+            line = [sys.executable, "-m", "tests.benchmarks.training_224", "--side", side, name]
+            line += ["--batch", str(asked.batch), "--steps", str(asked.steps)]
+            return float(subprocess.run(line, capture_output=True, text=True, check=True).stdout)
+
+        ways = {words: functools.partial(turn, side) for side, words in SIDES.items()}
+        print_rates(name, medians_of_turns(ways, asked.turns))
+
+
+def rate(side: str, name: str, batch: int, steps: int) -> float:
+    """Images per second of one side, after as many steps to warm up."""
     torch.set_num_threads(THREADS)
     warnings.filterwarnings("ignore", module="torchvision")
-    print(f"torch {torch.__version__}, {THREADS} threads, batch {asked.batch}")
-    of = batches(asked.batch, asked.steps)
-    for name in asked.networks:
-        ways = {
-            "plain steps, fp32": plain(build(name), of),
-            "zoo's engine, bf16, channels last": engine(build(name), of, asked.turns + 1),
-        }
-        for way in ways.values():
-            way()  # the first one warms up
-        print_rates(name, medians_of_turns(ways, asked.turns))
+    of = batches(batch, steps)
+    epoch = plain(build(name), of) if side == "plain" else engine(build(name), of, 2)
+    epoch()
+    return epoch()
 
 
 if __name__ == "__main__":
