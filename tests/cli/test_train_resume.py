@@ -61,12 +61,12 @@ def test_a_killed_run_goes_on_to_the_same_bits(moment: str, whole: Path, tmp_pat
     state = run / "state.safetensors"
     awaited = {
         "at once": state.exists,
-        "within an epoch": lambda: state.exists() and b'"step":4' in state.read_bytes()[:90_000],
+        "within an epoch": lambda: state.exists() and rb"\"step\":4" in state.read_bytes(),
         "at an epoch's end": (run / "results.csv").exists,
     }
     process = begun(*OPTIONS, "-o", run, when=awaited[moment])
     process.kill()
-    process.wait()
+    process.communicate()
     assert json.loads((run / "run.json").read_text())["status"] == "running"
     resumed = zoo_process("train", "--resume", run, "--json")
     assert resumed.returncode == 0, resumed.stdout
@@ -125,7 +125,7 @@ def test_a_second_writer_is_refused_quickly(tmp_path: Path) -> None:
             assert json.loads(ended.stdout)["error"]["kind"] == "RunInUseError"
     finally:
         process.kill()
-        process.wait()
+        process.communicate()
     assert zoo_process("train", "--resume", run, "--max-steps", 1, "--override").returncode == 0
 
 
@@ -162,7 +162,7 @@ def test_a_lock_is_found_before_torch_is_imported(tmp_path: Path) -> None:
         ("lenet5 --optimizer adm", "Did you mean adam?"),
         ("lenet5 --schedule cosin", "Did you mean cosine?"),
         ("lenet5 --set train.aux_weight=0.5", "has no auxiliary classifiers"),
-        ("lenet5 --set train.class_weights={x:2}", "'x', which is no class"),
+        ('lenet5 --set train.class_weights={"x":2}', "'x', which is no class"),
         ("lenet5 --set train.class_weights=[1,2]", "2 numbers, but there are 10 classes"),
         ("lenet5 --patience 2 --set dataset.validation=0", "there are none"),
         ("lenet5 --schedule plateau --set dataset.validation=0", "no validation pictures"),

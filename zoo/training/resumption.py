@@ -72,6 +72,11 @@ def _resume(
     assert saved is not None
     before: dict[str, Any] = saved.session["settings"]
     chosen, description = _recorded(saved, request)
+    recipes = (
+        {"resolved_recipe": one}
+        for one in (before["resolved_recipe"], chosen.model_dump(mode="json"))
+    )
+    _check_differences(differences(*recipes), path, before, override=override)  # before decoding
     check_applies(chosen.augment, description.arguments.in_channels)
     precision = _precision(chosen, before, request, world)
     devices.use_threads(request.threads or before["threads"])
@@ -96,19 +101,7 @@ def _resume(
         settings["max_steps"] = request.max_steps
     settings = world.of_first(settings)  # devices and processors of the others may differ
     found = differences(before, settings)
-    if kept := [difference for difference in found if difference.startswith(_KEPT)]:
-        raise UsageError(
-            f"{path} keeps its pictures, their split and their preprocessing:\n  "
-            + "\n  ".join(kept),
-            hint=f"Another run can start from its weights: zoo train {before['model']} --weights "
-            f"{shlex.quote(str(path))}",
-        )
-    if found and not override:
-        raise UsageError(
-            f"{path} was started with other settings:\n  " + "\n  ".join(found),
-            hint="Leave them out, or accept them with --override: the run then ends with other "
-            "weights than it would have.",
-        )
+    _check_differences(found, path, before, override=override)
     prepared.notes.extend(f"overridden: {difference}" for difference in found)
     same_optimizer = not any(f.startswith(("train.optimizer", "train.momentum")) for f in found)
     checkpoint.restore(learner, saved, keep_optimizer=same_optimizer)
@@ -125,6 +118,29 @@ def _resume(
         run.go_on(settings)
         session.write_models()
     return session
+
+
+def _check_differences(
+    found: list[str], path: Path, before: dict[str, Any], *, override: bool
+) -> None:
+    """Refuses what can't change, and what may only with --override.
+
+    Raises:
+        UsageError: with the differences listed.
+    """
+    if kept := [difference for difference in found if difference.startswith(_KEPT)]:
+        raise UsageError(
+            f"{path} keeps its pictures, their split and their preprocessing:\n  "
+            + "\n  ".join(kept),
+            hint=f"Another run can start from its weights: zoo train {before['model']} --weights "
+            f"{shlex.quote(str(path))}",
+        )
+    if found and not override:
+        raise UsageError(
+            f"{path} was started with other settings:\n  " + "\n  ".join(found),
+            hint="Leave them out, or accept them with --override: the run then ends with other "
+            "weights than it would have.",
+        )
 
 
 def _read(run: Run) -> Checkpoint:
