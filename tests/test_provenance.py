@@ -267,12 +267,34 @@ def test_a_repeated_run_takes_what_is_asked_instead(run: Path, pics: Path, tmp_p
     assert repeat(run, overrides=("train.lr=0.5",)).recorded == repeat(run).recorded
 
 
+def without_pictures(run: Path, copy: Path, **dataset: str) -> Path:
+    """A copy of the run whose pictures have vanished, and its recipe changed."""
+    shutil.copytree(run, copy)
+    document = json.loads((copy / "run.json").read_text())
+    document["resolved_recipe"]["dataset"].update(dataset)
+    document["data"] = str(copy.parent / "gone")
+    (copy / "run.json").write_text(json.dumps(document))
+    return copy
+
+
+def test_pictures_that_vanished_are_named(zoo: Zoo, run: Path, tmp_path: Path) -> None:
+    moved = without_pictures(run, tmp_path / "moved")
+    commands = (
+        ("evaluate", moved),
+        ("train", moved, "-o", tmp_path / "r"),
+        ("train", "lenet5", "--recipe", moved, "-o", tmp_path / "r"),
+    )
+    for command in commands:
+        ended = zoo(*command)
+        assert ended.code == 4, command
+        assert f"There is no directory {tmp_path / 'gone'}." in ended.stderr
+        assert "--data DIR" in ended.stderr
+
+
 def test_pictures_that_moved_are_looked_for_as_ever(run: Path, tmp_path: Path) -> None:
-    moved = tmp_path / "moved"
-    shutil.copytree(run, moved)
-    document = json.loads((moved / "run.json").read_text())
-    (moved / "run.json").write_text(json.dumps({**document, "data": str(tmp_path / "gone")}))
-    assert repeat(moved).given is None
+    for name, dataset in (("rooted", {"root": "/elsewhere"}), ("named", {"source": "mnist"})):
+        assert repeat(without_pictures(run, tmp_path / name, **dataset)).given is None
+    moved = without_pictures(run, tmp_path / "moved")
     assert repeat(moved).recorded == repeat(run).recorded
     (moved / "split.csv").unlink()
     assert repeat(moved).recorded is None

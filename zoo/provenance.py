@@ -10,7 +10,7 @@ from zoo.data.split import read_csv
 from zoo.description import Training
 from zoo.errors import DataError, ModelFileError, RecipeError
 from zoo.modelfile import Source
-from zoo.schema import Recipe
+from zoo.schema import Dataset, Recipe
 from zoo.values import MADE_HERE, OF_ONES_OWN
 
 
@@ -69,7 +69,7 @@ def task_of(
     run = _run_of(source)
     same_source = before is not None and before.dataset.source == chosen.dataset.source
     if data is None and chosen.dataset.root is None and same_source and run is not None:
-        data = _data_of(run)
+        data = _data_of(run, chosen.dataset)
     if split_file is not None:
         return Task(name, chosen, data, read_csv(split_file), must_match=True)
     if not same_source or before is None:
@@ -161,7 +161,8 @@ def _of_repeated(recipe_name: str | None, chosen: Recipe) -> tuple[Path | None, 
         return None, {}
     recorded = recipe.load_recipe(str(run / "run.json"))
     here, there = chosen.dataset, recorded.dataset
-    place = _data_of(run) if (here.source, here.root) == (there.source, there.root) else None
+    is_same = (here.source, here.root) == (there.source, there.root)
+    place = _data_of(run, here) if is_same else None
     split = _split_of(run) if _drawing(recorded) == _drawing(chosen) else None
     return place, split or {}
 
@@ -191,10 +192,13 @@ def _run_of(source: Source) -> Path | None:
     return source.path.parent
 
 
-def _data_of(run: Path) -> Path | None:
-    """Where the run had found its pictures, if they are still there."""
+def _data_of(run: Path, dataset: Dataset) -> Path | None:
+    """Where the run had found its pictures; None where they are gone but may lie elsewhere too."""
     place = _setting(run, "data")
-    return Path(place) if isinstance(place, str) and Path(place).exists() else None
+    if not isinstance(place, str):
+        return None
+    lies_elsewhere = dataset.source not in OF_ONES_OWN or dataset.root is not None
+    return None if lies_elsewhere and not Path(place).exists() else Path(place)
 
 
 def _setting(run: Path, *keys: str) -> Any:
