@@ -92,6 +92,7 @@ def test_a_bad_picture_is_told_and_the_rest_is_predicted(
         assert "text.png" not in ended.stdout
     nothing = zoo("predict", trained, "missing.png")
     assert (nothing.code, nothing.stdout) == (4, "")
+    assert nothing.stderr.endswith("error: 1 of 1 picture can't be predicted.\n")
 
 
 def test_lines_of_json(zoo: Zoo, trained: Path, in_tmp: Path) -> None:
@@ -168,6 +169,9 @@ def test_names_that_would_steer_a_terminal(zoo: Zoo, trained: Path, in_tmp: Path
     assert "\\x1b[31mred\\nline.png" in ended.stdout
     assert "error: \\x1b]0;title\\nbad.png: no JPEG" in ended.stderr
     assert len(ended.stdout.splitlines()) == 2 + 2  # the head and a line a picture
+    assert "\nn\\xff.png " in ended.stdout
+    head, _, *rows = ended.stdout.splitlines()
+    assert {len(line) for line in rows} == {len(head)}
     document = zoo("predict", trained, *names, bad, "--json").json
     assert [row["path"] for row in document["predictions"]] == names
     assert document["failed"][0]["path"] == bad
@@ -186,6 +190,7 @@ def test_ten_thousand_paths_on_standard_input(trained: Path, tmp_path: Path) -> 
     listed = b"\n\n".join(map(os.fsencode, paths))
     ended = predict_process(trained, "-", "--jsonl", input=listed)
     assert ended.returncode == 4
+    assert ended.stdout.isascii()
     rows = [json.loads(line) for line in ended.stdout.splitlines()]
     assert [os.fsencode(row["path"]) for row in rows] == [os.fsencode(path) for path in paths]
     assert sum("error" in row for row in rows) == 2500

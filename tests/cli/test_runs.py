@@ -218,12 +218,45 @@ def test_damage_is_noted_or_an_error(zoo: Zoo, three: Path) -> None:
     assert ended.json["error"]["kind"] == "NotFoundError"
 
 
+def test_a_run_that_does_not_say_what_was_trained_is_noted(zoo: Zoo, three: Path) -> None:
+    Path("runs/c/run.json").write_text("{}")
+    note = "note: runs/c/run.json does not say what was trained."
+    for command in ("list", "show runs/c", "compare runs/b runs/c"):
+        ended = zoo("runs", *command.split())
+        assert ended.code == 0
+        assert note in ended.stderr.splitlines()
+    assert zoo("runs", "compare", "runs/a", "runs/b").stderr == ""
+
+
 def test_nan_in_results_is_null(zoo: Zoo, tmp_path: Path) -> None:
     run = write_run(tmp_path / "r", f"{HEAD}\n1,1,1,0.1,nan,0.5,inf,0.5\n2,1,1,0.1,2.0,,,\n")
     ended = zoo("runs", "show", run, "--json")
     assert [row["train_loss"] for row in ended.json["epochs"]] == [None, 2.0]
     assert [row["val_loss"] for row in ended.json["epochs"]] == [None, None]
     assert zoo("runs", "show", run).code == 0
+
+
+def test_huge_losses_stay_short_wherever_they_are_shown(zoo: Zoo, in_tmp: Path) -> None:
+    huge = 123_412_345.6
+    rows = f"{HEAD}\n1,2,100,0.1,{huge},0.5,{huge},0.5\n2,2,100,0.1,{huge},0.5,{huge},0.5\n"
+    for name in "ab":
+        best = {"epoch": 1, "top1": 0.5, "loss": huge}
+        write_run(Path(name), rows, best=best, test={**TEST, "loss": huge})
+    for command, least in (("show a", 8), ("compare a b", 2)):
+        text = zoo("runs", *command.split()).stdout
+        assert text.count("1.234e+08") >= least
+        assert "1234123" not in text
+    assert str(huge) in zoo("runs", "compare", "a", "b", "--csv").stdout
+
+
+def test_one_epoch_and_one_picture(zoo: Zoo, tmp_path: Path) -> None:
+    recipe = {"dataset": {"source": "digits"}, "train": {"epochs": 1}}
+    run = write_run(
+        tmp_path / "r", results(0.5), resolved_recipe=recipe, test={**TEST, "images": 1}
+    )
+    text = zoo("runs", "show", run).stdout
+    assert "of 1 picture (" in text
+    assert "1 of 1 epoch in " in text
 
 
 def test_runs_compare(zoo: Zoo, three: Path) -> None:

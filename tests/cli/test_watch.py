@@ -50,6 +50,8 @@ def test_bars_on_a_terminal(
         assert ("predicting", 512) in [(t.description, t.completed) for t in watched.bars.tasks]
         watched.bars.remove_task(watched.bars.tasks[-1].id)
         amounts = [task.fields["amount"] for task in watched.bars.tasks]
+        watched.decoded(1, 1)
+        assert watched.bars.tasks[-1].fields["amount"] == "1/1 picture"
     assert first == [("downloading", 500_000), ("decoding", 900)]
     assert second == [("downloading", 500_000, 1_000_000), ("decoding", 1, 50)]
     assert amounts == ["500 kB/1 MB", "1/50 pictures"]

@@ -50,6 +50,7 @@ def test_without_augmentation_the_versions_are_the_original(zoo: Zoo, tmp_path: 
     off += ["--set", "augment.brightness_range=[1,1]", "--set", "augment.horizontal_flip=false"]
     ended = zoo("data", "preview", "--data", root, "--versions", 1, "-o", path, *off)
     assert ended.code == 0, ended.stderr
+    assert ended.stdout == f"{path}: 3 classes, 1 augmented version of each\n"
     found = cells(path, 2, 3)
     assert (found[:, 0] == found[:, 1]).all()
 

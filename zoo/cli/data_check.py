@@ -14,7 +14,7 @@ from zoo.cli.options import (
     WeightsForRecipe,
     chosen_recipe,
 )
-from zoo.cli.output import Column, Result, Table, count, percent, shape
+from zoo.cli.output import Column, Result, Table, count, percent, plural, shape
 from zoo.cli.watch import watched
 from zoo.errors import DataError
 
@@ -61,7 +61,7 @@ def check(
         OUTPUT.note(note)
     errors = sum(problem.is_error for problem in found.problems)
     failure = DataError(
-        f"{errors:,} {'picture has' if errors == 1 else 'pictures have'} an error.",
+        f"{plural(errors, 'picture has', 'pictures have')} an error.",
         hint="Mend or remove them; zoo train --on-bad skip leaves out what can't be read.",
     )
     return Result(

@@ -16,7 +16,7 @@ from zoo.cli.options import (
     WeightsForRecipe,
     chosen_recipe,
 )
-from zoo.cli.output import Result
+from zoo.cli.output import Result, plural
 from zoo.cli.watch import watched
 from zoo.errors import DataError
 
@@ -72,7 +72,7 @@ def preview(
     if not shown:
         raise DataError("No picture can be read.", hint=f"zoo data check {name}")
     if shown < classes:
-        OUTPUT.note(f"the sheet shows {shown} of {classes} classes")
+        OUTPUT.note(f"the sheet shows {shown} of {plural(classes, 'class', 'classes')}")
     sheet = previewing.contact_sheet(chosen, fitting, loaded.augment, versions=versions, seed=seed)
     previewing.write_png(sheet, output)
     document = {
@@ -82,4 +82,8 @@ def preview(
         "versions": versions,
         "size": list(sheet.size),
     }
-    return Result(document, f"{output}: {shown} classes, {versions} augmented versions of each")
+    text = (
+        f"{output}: {plural(shown, 'class', 'classes')}, "
+        f"{plural(versions, 'augmented version')} of each"
+    )
+    return Result(document, text)

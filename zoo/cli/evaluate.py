@@ -21,7 +21,7 @@ from zoo.cli.options import (
     Threads,
     check_share,
 )
-from zoo.cli.output import Column, Result, Table, count, percent, terminal_width
+from zoo.cli.output import Column, Result, Table, count, figure, percent, plural, terminal_width
 from zoo.cli.watch import on_bad_setting, watched
 from zoo.errors import ThresholdError
 
@@ -133,9 +133,9 @@ def _document(found: "Evaluation", rows: list[dict[str, Any]]) -> dict[str, Any]
 def _text(found: "Evaluation") -> str:
     figures = found.figures
     headline = (
-        f"{found.model} on {figures.images:,} {found.split} pictures of {found.recipe}: "
+        f"{found.model} on {plural(figures.images, f'{found.split} picture')} of {found.recipe}: "
         f"top-1 {percent(figures.top1)}, top-5 {percent(figures.top5)}, "
-        f"loss {figures.loss:.4f}, calibration error "
+        f"loss {figure(figures.loss)}, calibration error "
         f"{percent(figures.expected_calibration_error)}, macro F1 {percent(figures.macro_f1)}; "
         f"always guessing {figures.naive_class!r} gives "
         f"{percent(figures.naive_top1)}"

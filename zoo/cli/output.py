@@ -75,7 +75,8 @@ class Table:
             # Names and numbers stay whole; other texts fold where the terminal is narrow.
             whole = index == 0 or column.right
             justify: JustifyMethod = "right" if column.right else "left"
-            table.add_column(column.title, justify=justify, no_wrap=whole, overflow="fold")
+            title = Text(printable(column.title))
+            table.add_column(title, justify=justify, no_wrap=whole, overflow="fold")
         for cells in self._cells():
             table.add_row(*(Text(cell) for cell in cells))
         console = Console(file=io.StringIO(), width=width or 10_000, no_color=True)
@@ -84,7 +85,11 @@ class Table:
         return "\n".join(line.rstrip() for line in capture.get().splitlines()).strip("\n")
 
     def _cells(self) -> list[list[str]]:
-        return [[column.text(row.get(column.key)) for column in self.columns] for row in self.rows]
+        """What people read; printable before it is aligned, for that changes its width."""
+        return [
+            [printable(column.text(row.get(column.key))) for column in self.columns]
+            for row in self.rows
+        ]
 
 
 @dataclass
@@ -174,7 +179,12 @@ class Output:
         print(f"{red}error:{plain} {printable(message)}", file=sys.stderr)  # noqa: T201
 
     def line(self, document: Mapping[str, Any]) -> None:
-        """One line of JSON, as soon as it is known."""
+        r"""One line of JSON, as soon as it is known.
+
+        All of JSON is ASCII. A byte of a file's name that is no UTF-8 becomes an escape such as
+        `\udcff`, from which Python's `os.fsencode` has the name again; a form for people would
+        name another file.
+        """
         self._print(json.dumps(_finite(document)))
 
     def _print_json(self, document: Mapping[str, Any]) -> None:
@@ -186,8 +196,13 @@ class Output:
 
 
 def printable(text: str) -> str:
-    """Control characters, which a file's name may hold, in letters: they would steer a terminal."""
-    return re.sub(r"[\x00-\x08\x0b-\x1f\x7f\x9b]", lambda found: f"\\x{ord(found[0]):02x}", text)
+    r"""Text with what a file's name may hold besides letters written as \xNN.
+
+    These are control characters, which would steer a terminal, and bytes that are no UTF-8, which
+    Python keeps as U+DC80 to U+DCFF.
+    """
+    odd = r"[\x00-\x08\x0b-\x1f\x7f\x9b\udc80-\udcff]"
+    return re.sub(odd, lambda found: f"\\x{ord(found[0]) & 0xFF:02x}", text)
 
 
 def terminal_width() -> int | None:
@@ -198,6 +213,18 @@ def terminal_width() -> int | None:
 def count(number: int | None) -> str:
     """`87,290`, or a dash."""
     return "–" if number is None else f"{number:,}"
+
+
+def plural(number: int | None, noun: str, nouns: str = "") -> str:
+    """`1 picture`, `1,295 pictures`; `nouns` where it is not the noun with an s."""
+    return f"{count(number)} {noun if number == 1 else nouns or f'{noun}s'}"
+
+
+def figure(value: float | None) -> str:
+    """A loss: `0.0129`, from a million on `1.234e+08`, or a dash."""
+    if value is None:
+        return "–"
+    return f"{value:.4f}" if abs(value) < 1e6 else f"{value:.3e}"
 
 
 def compact(number: float | None) -> str:

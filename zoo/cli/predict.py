@@ -10,7 +10,7 @@ import typer
 
 from zoo.cli.app import OUTPUT, app, check_forms, command
 from zoo.cli.options import Device, PrecisionName, PrecisionOption, Threads, check_share
-from zoo.cli.output import Column, Result, Table, percent, printable
+from zoo.cli.output import Column, Result, Table, percent, plural
 from zoo.cli.watch import watched
 from zoo.errors import (
     DataError,
@@ -96,10 +96,12 @@ def predict(
                 progress(len(done), len(found))
     except KeyboardInterrupt as signal:
         kind = TerminationError if isinstance(signal, SigtermInterrupt) else InterruptionError
-        failure = kind(f"Interrupted after {len(done):,} of {len(found):,} pictures.")
+        failure = kind(f"Interrupted after {len(done):,} of {plural(len(found), 'picture')}.")
     failed = [asdict(outcome) for outcome in done if isinstance(outcome, prediction.Failed)]
     if failed and failure is None:
-        failure = DataError(f"{len(failed):,} of {len(found):,} pictures can't be predicted.")
+        failure = DataError(
+            f"{len(failed):,} of {plural(len(found), 'picture')} can't be predicted."
+        )
     if jsonl:
         return Result({}, failure=failure)
     predictions = [asdict(each) for each in done if isinstance(each, prediction.Prediction)]
@@ -164,4 +166,4 @@ def _cell(text: str | None) -> str:
     """A name on one line, whatever it holds, or a dash."""
     from zoo.data.pictures import on_one_line
 
-    return "–" if text is None else printable(on_one_line(text))
+    return "–" if text is None else on_one_line(text)

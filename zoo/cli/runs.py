@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from zoo.cli.app import OUTPUT, command, group
-from zoo.cli.output import Column, Result, Table, count, percent, terminal_width
+from zoo.cli.output import Column, Result, Table, count, figure, percent, plural, terminal_width
 from zoo.cli.sparkline import sparkline
 
 if TYPE_CHECKING:
@@ -25,10 +25,6 @@ runs = group(
 
 # Rows of epochs that people read; --csv and --json have all.
 _ENDS = 3
-
-
-def _figure(value: float | None) -> str:
-    return "–" if value is None else f"{value:.4f}"
 
 
 def _duration(seconds: float | None) -> str:
@@ -66,7 +62,7 @@ LIST = (
 COMPARE = (
     Column("run", "Run"),
     Column("val_top1", "Val top-1", percent, right=True),
-    Column("val_loss", "Val loss", _figure, right=True),
+    Column("val_loss", "Val loss", figure, right=True),
     Column("test_top1", "Test top-1", percent, right=True),
     Column("params", "Parameters", count, right=True),
     Column("seconds", "Seconds", _duration, right=True),
@@ -75,9 +71,9 @@ COMPARE = (
 )
 EPOCHS = (
     Column("epoch", "Epoch", right=True),
-    Column("train_loss", "Loss", _figure, right=True),
+    Column("train_loss", "Loss", figure, right=True),
     Column("train_top1", "Top-1", percent, right=True),
-    Column("val_loss", "Val loss", _figure, right=True),
+    Column("val_loss", "Val loss", figure, right=True),
     Column("val_top1", "Val top-1", percent, right=True),
     Column("lr", "Rate", lambda rate: "–" if rate is None else f"{rate:.3g}", right=True),
     Column("seconds", "Seconds", _duration, right=True),
@@ -111,8 +107,8 @@ def list_runs(
 
     records = find(directory)
     for record in records:
-        if record.problem:
-            OUTPUT.note(record.problem)
+        if problem := record.problem or record.omission:
+            OUTPUT.note(problem)
     if not records:
         OUTPUT.note(f"no run lies in {directory}")
     keys = [column.key for column in LIST]
@@ -129,8 +125,7 @@ def show(run: RunArg) -> Result:
 
     record = open_run(run)
     rows = to_rows(record.epochs)
-    if record.results_problem:
-        OUTPUT.note(record.results_problem)
+    _note_problems(record)
     document = {
         "run": record.name,
         "status": record.status,
@@ -172,8 +167,7 @@ def compare(
     if sort is not None:
         rows = sort_rows(rows, sort, [column.key for column in COMPARE])
     for record in records.values():
-        if record.results_problem:
-            OUTPUT.note(record.results_problem)
+        _note_problems(record)
     found = differences([records[row["run"]] for row in rows])
     document = {"runs": rows, "differences": [asdict(one) for one in found]}
     if not (OUTPUT.csv or OUTPUT.markdown):
@@ -186,6 +180,12 @@ def compare(
         for index, row in enumerate(rows)
     ]
     return Result(document, table=Table(columns, wide))
+
+
+def _note_problems(record: "Record") -> None:
+    for problem in (record.omission, record.results_problem):
+        if problem:
+            OUTPUT.note(problem)
 
 
 def _fitting(table: Table, spares: tuple[str, ...]) -> tuple[Table, str]:
@@ -237,8 +237,8 @@ def _excerpt(record: "Record", rows: list[dict[str, Any]]) -> list[dict[str, Any
 def _curves(rows: list[dict[str, Any]]) -> list[str]:
     lines = []
     for key, title, text in (
-        ("train_loss", "loss     ", _figure),
-        ("val_loss", "val loss ", _figure),
+        ("train_loss", "loss     ", figure),
+        ("val_loss", "val loss ", figure),
         ("val_top1", "val top-1", percent),
     ):
         values = [row[key] for row in rows]
@@ -253,19 +253,19 @@ def _outcome(record: "Record") -> list[str]:
     if record.number("test", "top1") is not None:
         lines.append(
             f"test accuracy {percent(record.number('test', 'top1'))} of "
-            f"{count(record.integer('test', 'images'))} pictures "
-            f"(loss {_figure(record.number('test', 'loss'))}); always guessing the commonest class "
+            f"{plural(record.integer('test', 'images'), 'picture')} "
+            f"(loss {figure(record.number('test', 'loss'))}); always guessing the commonest class "
             f"gives {percent(record.number('test', 'naive_top1'))}"
         )
     if record.best:
         lines.append(
             f"best epoch {record.best.epoch}: validation accuracy {percent(record.best.top1)} "
-            f"(loss {_figure(record.best.loss)})"
+            f"(loss {figure(record.best.loss)})"
         )
     planned = record.integer("resolved_recipe", "train", "epochs")
     lines.append(
-        f"{record.finished_epochs:,} of {count(planned)} epochs in {_duration(record.seconds)} s "
-        f"of training, {_speed(record.images_per_second)}"
+        f"{record.finished_epochs:,} of {plural(planned, 'epoch')} in "
+        f"{_duration(record.seconds)} s of training, {_speed(record.images_per_second)}"
     )
     if record.word("error"):
         lines.append(f"error: {record.word('error')}")

@@ -8,7 +8,7 @@ import typer
 from zoo.cli.app import app, command
 from zoo.cli.layer_settings import parse_settings
 from zoo.cli.options import InChannels, InputSize, LayerSettings, ModelArg, NumClasses, parse_size
-from zoo.cli.output import Column, Result, Table, compact, count, shape
+from zoo.cli.output import Column, Result, Table, compact, count, plural, shape
 from zoo.errors import ThresholdError
 
 if TYPE_CHECKING:
@@ -109,7 +109,7 @@ def _totals(found: "Summary") -> dict[str, Any]:
 
 def _totals_text(found: "Summary") -> str:
     lines = [
-        f"input {shape(found.input_shape)}, {len(found.layers)} layers, "
+        f"input {shape(found.input_shape)}, {plural(len(found.layers), 'layer')}, "
         f"{found.size_bytes / 1e6:.2f} MB",
         f"parameters with batch-norm statistics (Keras)  {count(found.total_params)}",
         f"parameters alone (PyTorch)                     {count(found.torch_params)}",

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from zoo.cli.app import OUTPUT
+from zoo.cli.output import plural
 
 if TYPE_CHECKING:
     from rich.progress import Progress
@@ -39,7 +40,7 @@ class Watch:
 
     def _follow(self, what: str, done: int, total: int, *, is_first: bool) -> None:
         if self.bars is not None:
-            _advance(self.bars, what, done, total, f"{done:,}/{total:,} pictures")
+            _advance(self.bars, what, done, total, f"{done:,}/{plural(total, 'picture')}")
         elif is_first and total >= _WORTH_A_LINE:
             OUTPUT.progress(f"{what} {total:,} pictures")
 

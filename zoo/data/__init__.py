@@ -117,7 +117,8 @@ def open_data(
     notes = [*found.notes, *added]
     if bad:
         names = ", ".join(one.path for one in bad[:5]) + (", …" if len(bad) > 5 else "")
-        notes.append(f"{len(bad):,} pictures can't be read and are left out: {names}")
+        are = "picture can't be read and is" if len(bad) == 1 else "pictures can't be read and are"
+        notes.append(f"{len(bad):,} {are} left out: {names}")
     return Data(found.train.classes, parts, split_csv, preprocessing, tuple(notes), bad)
 
 
@@ -145,7 +146,8 @@ def _added(split_csv: str | None, access: Access) -> list[str]:
     if not new:
         return []
     places = ", ".join(f"{new[name]:,} to {name}" for name in SPLITS if new[name])
-    return [f"{new.total():,} pictures are new since the split was drawn: {places}"]
+    are = "picture is" if new.total() == 1 else "pictures are"
+    return [f"{new.total():,} {are} new since the split was drawn: {places}"]
 
 
 def check_classes(targets: Tensor, classes: tuple[str, ...]) -> None:

@@ -57,6 +57,13 @@ class Record:
     """What is wrong with `run.json`."""
 
     @property
+    def omission(self) -> str:
+        """A sentence where a sound `run.json` does not say what was trained."""
+        if self.problem or self.word("model"):
+            return ""
+        return f"{self.path / 'run.json'} does not say what was trained."
+
+    @property
     def path(self) -> Path:
         """The directory."""
         return Path(self.name)
