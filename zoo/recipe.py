@@ -210,9 +210,9 @@ def _validate(document: yaml_nodes.Document, overrides: Sequence[str], file: str
     for assignment in overrides:
         path, value = yaml_nodes.parse_assignment(assignment)
         if path in sources:
-            raise UsageError(
-                f"{'.'.join(path)} is given twice: {sources[path]}, --set {assignment}."
-            )
+            # A flag such as --epochs may be one of the two, so that --set is not named.
+            values = [text.partition("=")[2] for text in (sources[path], assignment)]
+            raise UsageError(f"{'.'.join(path)} is given twice: {' and '.join(values)}.")
         sources[path] = f"--set {assignment}"
         inner: Any = document.data
         for part in path[:-1]:

@@ -155,7 +155,7 @@ def test_a_last_step_that_ruins_the_weights_is_divergence_too(zoo: Zoo, tmp_path
         (("lenet5", "--lr", "-1"), 2, "--lr -1 is no learning rate"),
         (("lenet5", "--lr", "nan"), 2, "--lr nan is no learning rate"),
         (("lenet5", "--set", "train.lr=-1"), 3, "train.lr must be greater than 0"),
-        (("lenet5", "--set", "train.lr=1", "--lr", "2"), 2, "train.lr is given twice"),
+        (("lenet5", "--set", "train.lr=1", "--lr", "2"), 2, "train.lr is given twice: 1 and 2."),
         (("lenet5", "--seed", "99999999999999999999"), 2, "less than or equal to"),
         (("lenet5", "--threads", "100000"), 2, "less than or equal to 1024"),
         (("lenet5", "--epochs", "0"), 2, "greater than or equal to 1"),
