@@ -77,7 +77,9 @@ class Train(Section):
     """Of forward and backward passes; weights, losses and the optimizer are always fp32. auto is
     bf16 where processor or GPU computes in it, else fp32."""
     deterministic: bool = False
-    """Only algorithms that give the same bits each time, at fp32; a processor always does."""
+    """Only algorithms that give the same bits each time. On a GPU these are fp32: precision auto
+    is fp32 there, bf16 and fp16 are refused. A processor always gives the same bits, also in
+    bf16."""
     compile: bool = False
     """Compile the network (torch.compile); it pays on GPUs, after half a minute."""
     tensorboard: bool = False
