@@ -1,5 +1,6 @@
 """Decoding once: the cache, what is bad, and sets that do not fit into memory."""
 
+import csv
 import json
 import os
 import shutil
@@ -11,6 +12,7 @@ import pytest
 import torch
 
 from tests.pictures import write_folder
+from zoo.data import Access, open_data
 from zoo.data.fit import fit
 from zoo.data.fitted import Decoded, FittedOnTheWay, InMemory
 from zoo.data.gathering import Gathered, Settings, gather, refused
@@ -160,6 +162,20 @@ def test_bad_pictures_can_be_left_out(root: Path, in_memory: bool) -> None:
     assert torch.equal(all_images(gathered), all_images(good))
     assert gathered.digests() == good.digests()
     assert len(gathered.bad) == 3
+
+
+def test_a_single_picture_is_no_pictures(root: Path) -> None:
+    dataset = Dataset(source="folder", on_bad="skip")
+    whole = open_data(dataset, PREPROCESSING, Access(root)).split_csv
+    assert whole is not None
+    split = {row[1]: row[2] for row in list(csv.reader(whole.splitlines()))[1:]}
+    split.popitem()
+    (new,) = open_data(dataset, PREPROCESSING, Access(root, recorded=split)).notes
+    assert new.startswith("1 picture is new since the split was drawn: 1 to ")
+    bad = root / "circle" / "bad.jpg"
+    bad.write_bytes(b"")
+    (left_out,) = open_data(dataset, PREPROCESSING, Access(root)).notes
+    assert left_out == f"1 picture can't be read and is left out: {bad}"
 
 
 def test_what_does_not_fit_into_memory_is_decoded_by_workers(
