@@ -1,12 +1,11 @@
 """Decoding a source's pictures: once, in parallel, into one tensor that is kept on disk."""
 
-import hashlib
 import json
 import math
 import os
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeVar
@@ -15,21 +14,20 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from zoo.data import cache
 from zoo.data.decode import BadPictureError
 from zoo.data.fit import fit
 from zoo.data.fitted import Fitted
 from zoo.data.memory import available_bytes
 from zoo.data.pictures import ArrayPictures, FilePictures, Pictures, as_text, on_one_line
 from zoo.errors import DataError, DiskError
-from zoo.files import atomic_path, disk_errors, write_text
-from zoo.places import cache_directory
+from zoo.files import disk_errors, write_text
 from zoo.schema import Preprocessing
 
 T = TypeVar("T")
 Progress = Callable[[int, int], object]
 """Called with the pictures done and those in all."""
 
-_CACHE_VERSION = 1
 # Beyond this share of what is free, the system would begin to swap pictures out.
 _SHARE_OF_MEMORY = 0.5
 # Arrays smaller than 16 MB are fitted sooner than read; beyond 2 GB they would fill disks.
@@ -176,15 +174,12 @@ def _fitted_array(pictures: ArrayPictures, preprocessing: Preprocessing) -> Tens
     """(N, C, H, W), uint8: from the cache where that is worth it."""
     shape = (len(pictures), preprocessing.channels, *preprocessing.size)
     if math.prod(shape) in _WORTH_A_CACHE:
-        key = _fitting_digest(preprocessing)
-        key.update(repr(tuple(pictures.images.shape)).encode())
-        key.update(pictures.images.contiguous().numpy().data)
-        path = cache_directory() / "pictures" / f"{key.hexdigest()[:32]}.u8"
+        path = cache.place(f"{cache.key_of_array(pictures, preprocessing)}.u8")
         with suppress(DiskError):  # no room for a cache: memory it is
             if not path.is_file() or path.stat().st_size != math.prod(shape):
-                with _reserved(path, shape) as file:
+                with cache.reserved(path, shape) as file:
                     _fit_into(torch.from_numpy(file), pictures, preprocessing)
-            return _mapped(path, shape)
+            return cache.mapped(path, shape)
     images = torch.empty(shape, dtype=torch.uint8)
     _fit_into(images, pictures, preprocessing)
     return images
@@ -210,19 +205,19 @@ class _Scan:
     def images(self) -> Tensor:
         """(N, C, H, W), uint8: from the cache, or decoded and put there where it fits."""
         shape = (len(self.pictures), self.preprocessing.channels, *self.preprocessing.size)
-        key = _key(self.pictures, self.preprocessing)
+        key = cache.key_of_files(self.pictures, self.preprocessing)
         if key is None:
             return self._decoded(shape)
-        path = cache_directory() / "pictures" / f"{key}.u8"
+        path = cache.place(f"{key}.u8")
         size = math.prod(shape)
         if not self._known(path, size):
             try:
-                with _reserved(path, shape) as images:
+                with cache.reserved(path, shape) as images:
                     self._decode_into(images)
                 self._keep(path)
             except DiskError:  # no room for a cache: memory it is
                 return self._decoded(shape)
-        return _mapped(path, shape)
+        return cache.mapped(path, shape)
 
     def _decoded(self, shape: tuple[int, ...]) -> Tensor:
         images = np.zeros(shape, np.uint8)
@@ -231,8 +226,8 @@ class _Scan:
 
     def check(self) -> None:
         """Digests and bad pictures alone; the pictures are not kept."""
-        key = _key(self.pictures, self.preprocessing)
-        path = None if key is None else cache_directory() / "pictures" / f"{key}.checked"
+        key = cache.key_of_files(self.pictures, self.preprocessing)
+        path = None if key is None else cache.place(f"{key}.checked")
         if path is not None and self._known(path, 0):
             return
         self._decode_into(None)
@@ -285,59 +280,6 @@ class _Scan:
             return False
         self.digests, self.bad = digests, bad
         return True
-
-
-@contextmanager
-def _reserved(
-    path: Path, shape: tuple[int, ...]
-) -> "Iterator[np.ndarray[tuple[int, ...], np.dtype[np.uint8]]]":
-    """A new file's bytes, written to `path` when the block ends well.
-
-    Raises:
-        DiskError: there is no room, or no permission.
-    """
-    size = math.prod(shape)
-    with disk_errors("make", path.parent):
-        path.parent.mkdir(parents=True, exist_ok=True)
-    with atomic_path(path) as temporary:
-        # Writing to a mapped file on a full disk would kill the process: take the room first.
-        with temporary.open("r+b") as file:
-            if hasattr(os, "posix_fallocate"):
-                os.posix_fallocate(file.fileno(), 0, size)
-            else:
-                for _ in range(0, size, 1 << 24):
-                    file.write(bytes(min(1 << 24, size - file.tell())))
-        mapped = np.memmap(temporary, np.uint8, "r+", shape=shape)
-        yield mapped
-        mapped.flush()
-
-
-def _mapped(path: Path, shape: tuple[int, ...]) -> Tensor:
-    """A private mapping: the system reads the pages that are used, and may drop them again."""
-    size = math.prod(shape)
-    return torch.from_file(str(path), shared=False, size=size, dtype=torch.uint8).reshape(shape)
-
-
-def _fitting_digest(preprocessing: Preprocessing) -> "hashlib._Hash":
-    """A SHA-256 begun with what decides how pictures are fitted."""
-    fitting = preprocessing.model_dump(
-        mode="json", include={"channels", "size", "content", "interpolation", "fit"}
-    )
-    return hashlib.sha256(json.dumps([_CACHE_VERSION, fitting], sort_keys=True).encode())
-
-
-def _key(pictures: Pictures, preprocessing: Preprocessing) -> str | None:
-    """Says which files and which fitting; None where a source has no files."""
-    if not isinstance(pictures, FilePictures):
-        return None
-    digest = _fitting_digest(preprocessing)
-    for path in pictures.paths:
-        line: list[str | int] = [os.path.abspath(path)]
-        with suppress(OSError):  # gone, or a link to nothing: reading it will say so
-            status = path.stat()
-            line += [status.st_size, status.st_mtime_ns]
-        digest.update(json.dumps(line).encode())
-    return digest.hexdigest()[:32]
 
 
 def _bytes(pictures: Pictures, preprocessing: Preprocessing) -> int:
