@@ -83,30 +83,38 @@ def predict(
     for note in classifier.notes:
         OUTPUT.note(note)
     found = list(prediction.find(pictures, getattr(sys.stdin, "buffer", ())))
-    done: list[Prediction | Failed] = []
-    failure: ZooError | None = None
-    try:
-        with _progress(jsonl=jsonl) as progress:
-            progress(0, len(found))
-            for batch in prediction.predict(
-                classifier, found, top=top, min_probability=min_probability, workers=threads
-            ):
-                done += batch
-                _report(batch, jsonl=jsonl)
-                progress(len(done), len(found))
-    except KeyboardInterrupt as signal:
-        kind = TerminationError if isinstance(signal, SigtermInterrupt) else InterruptionError
-        failure = kind(f"Interrupted after {len(done):,} of {plural(len(found), 'picture')}.")
-    failed = [asdict(outcome) for outcome in done if isinstance(outcome, prediction.Failed)]
-    if failed and failure is None:
-        failure = DataError(
-            f"{len(failed):,} of {plural(len(found), 'picture')} can't be predicted."
-        )
+    batches = prediction.predict(
+        classifier, found, top=top, min_probability=min_probability, workers=threads
+    )
+    done, failure = _followed(batches, len(found), jsonl=jsonl)
     if jsonl:
         return Result({}, failure=failure)
     predictions = [asdict(each) for each in done if isinstance(each, prediction.Prediction)]
+    failed = [asdict(each) for each in done if isinstance(each, prediction.Failed)]
     document = {"model": classifier.name, "predictions": predictions, "failed": failed}
     return Result(document, table=_table(predictions), failure=failure)
+
+
+def _followed(
+    batches: "Iterator[Sequence[Prediction | Failed]]", total: int, *, jsonl: bool
+) -> "tuple[list[Prediction | Failed], ZooError | None]":
+    """Every outcome, told as it becomes known, and what to raise once the result is out."""
+    from zoo.prediction import Failed
+
+    done: list[Prediction | Failed] = []
+    pictures = plural(total, "picture")
+    try:
+        with _progress(jsonl=jsonl) as progress:
+            progress(0, total)
+            for batch in batches:
+                done += batch
+                _report(batch, jsonl=jsonl)
+                progress(len(done), total)
+    except KeyboardInterrupt as signal:
+        kind = TerminationError if isinstance(signal, SigtermInterrupt) else InterruptionError
+        return done, kind(f"Interrupted after {len(done):,} of {pictures}.")
+    failed = sum(isinstance(outcome, Failed) for outcome in done)
+    return done, DataError(f"{failed:,} of {pictures} can't be predicted.") if failed else None
 
 
 @contextmanager

@@ -45,39 +45,47 @@ def _setting(value: Any) -> str:
     return "–" if value is None else value if isinstance(value, str) else json.dumps(value)
 
 
+_RUN = Column("run", "Run")
+_VAL_TOP1 = Column("val_top1", "Val top-1", percent, right=True)
+_VAL_LOSS = Column("val_loss", "Val loss", figure, right=True)
+_TEST_TOP1 = Column("test_top1", "Test top-1", percent, right=True)
+_PARAMS = Column("params", "Parameters", count, right=True)
+_SECONDS = Column("seconds", "Seconds", _duration, right=True)
+_SPEED = Column("images_per_second", "Speed", _speed, right=True)
+
 LIST = (
-    Column("run", "Run"),
+    _RUN,
     Column("model", "Model"),
     Column("recipe", "Recipe"),
     Column("status", "Status"),
     Column("epochs", "Epochs", right=True),
     Column("planned_epochs", "Planned", count, right=True),
-    Column("val_top1", "Val top-1", percent, right=True),
+    _VAL_TOP1,
     Column("best_epoch", "Best epoch", count, right=True),
-    Column("test_top1", "Test top-1", percent, right=True),
-    Column("params", "Parameters", count, right=True),
-    Column("seconds", "Seconds", _duration, right=True),
+    _TEST_TOP1,
+    _PARAMS,
+    _SECONDS,
     Column("started", "Started", _local),
 )
 COMPARE = (
-    Column("run", "Run"),
-    Column("val_top1", "Val top-1", percent, right=True),
-    Column("val_loss", "Val loss", figure, right=True),
-    Column("test_top1", "Test top-1", percent, right=True),
-    Column("params", "Parameters", count, right=True),
-    Column("seconds", "Seconds", _duration, right=True),
-    Column("images_per_second", "Speed", _speed, right=True),
+    _RUN,
+    _VAL_TOP1,
+    _VAL_LOSS,
+    _TEST_TOP1,
+    _PARAMS,
+    _SECONDS,
+    _SPEED,
     Column("epochs", "Epochs", count, right=True),
 )
 EPOCHS = (
     Column("epoch", "Epoch", right=True),
     Column("train_loss", "Loss", figure, right=True),
     Column("train_top1", "Top-1", percent, right=True),
-    Column("val_loss", "Val loss", figure, right=True),
-    Column("val_top1", "Val top-1", percent, right=True),
+    _VAL_LOSS,
+    _VAL_TOP1,
     Column("lr", "Rate", lambda rate: "–" if rate is None else f"{rate:.3g}", right=True),
-    Column("seconds", "Seconds", _duration, right=True),
-    Column("images_per_second", "Speed", _speed, right=True),
+    _SECONDS,
+    _SPEED,
 )
 
 # Columns that a narrow terminal does without, the first to go first.
