@@ -14,20 +14,11 @@ import numpy as np
 from torch import Tensor
 
 from tests.benchmarks.augmentation import compare, zoo_batch
+from tests.benchmarks.side_by_side import lectures_generator
 
 
 def keras_per_picture(images: Tensor) -> Callable[[], object]:
-    from keras.src.legacy.preprocessing.image import ImageDataGenerator
-
-    generator = ImageDataGenerator(
-        rotation_range=40,
-        width_shift_range=0.2,
-        height_shift_range=0.2,
-        shear_range=0.2,
-        zoom_range=0.2,
-        fill_mode="nearest",
-        data_format="channels_last",
-    )
+    generator = lectures_generator()
     pictures = images.permute(0, 2, 3, 1).float().numpy()
     return lambda: np.stack([generator.random_transform(picture) for picture in pictures])
 

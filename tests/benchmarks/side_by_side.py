@@ -29,6 +29,21 @@ def print_rates(title: str, medians: Mapping[str, float], unit: str = "images/s"
         print(f"  {name:<34} {median:>10,.1f} {unit}  {median / first:6.2f} x", flush=True)
 
 
+def lectures_generator() -> Any:
+    """Keras's ImageDataGenerator as the lecture sets it; Keras is no dependency of zoo."""
+    from keras.src.legacy.preprocessing.image import ImageDataGenerator
+
+    return ImageDataGenerator(
+        rotation_range=40,
+        width_shift_range=0.2,
+        height_shift_range=0.2,
+        shear_range=0.2,
+        zoom_range=0.2,
+        fill_mode="nearest",
+        data_format="channels_last",
+    )
+
+
 def train_document(model: str, recipe: str, batch: int, *more: object) -> dict[str, Any]:
     """The JSON of one epoch of `zoo train` in a process of its own."""
     with tempfile.TemporaryDirectory() as directory:

@@ -20,6 +20,13 @@ import tempfile
 import time
 from pathlib import Path
 
+from tests.benchmarks.side_by_side import (
+    lectures_generator,
+    medians_of_turns,
+    print_rates,
+    train_document,
+)
+
 BATCH, THREADS = 128, 2
 RECIPES = {False: "fashion-mnist", True: "fashion-mnist-lecture"}
 
@@ -62,16 +69,7 @@ def keras_side(arrays: Path, is_augmented: bool) -> None:
     network.compile("adam", "sparse_categorical_crossentropy", metrics=["accuracy"])
     assert network.count_params() == 87_290
     if is_augmented:
-        from keras.src.legacy.preprocessing.image import ImageDataGenerator
-
-        generator = ImageDataGenerator(
-            rotation_range=40,
-            width_shift_range=0.2,
-            height_shift_range=0.2,
-            shear_range=0.2,
-            zoom_range=0.2,
-        )
-        given: tuple[object, ...] = (generator.flow(x, y, batch_size=BATCH),)
+        given: tuple[object, ...] = (lectures_generator().flow(x, y, batch_size=BATCH),)
         options: dict[str, object] = {"verbose": 0}
     else:
         given, options = (x, y), {"batch_size": BATCH, "verbose": 0}
@@ -86,7 +84,7 @@ class Keras:
     """Keras in another interpreter, waiting to train an epoch."""
 
     def __init__(self, python: Path, arrays: Path, is_augmented: bool) -> None:
-        line = [str(python), __file__, "--keras-side", str(arrays)]
+        line = [str(python), "-m", "tests.benchmarks.training_keras", "--keras-side", str(arrays)]
         line += ["--augmented"] if is_augmented else []
         threads = {"OMP_NUM_THREADS": str(THREADS), "TF_CPP_MIN_LOG_LEVEL": "3"}
         self.process = subprocess.Popen(
@@ -137,7 +135,6 @@ def main() -> None:
 def compare(python: Path, directory: Path, count: int, turns: int) -> None:
     import numpy as np
 
-    from tests.benchmarks.side_by_side import medians_of_turns, print_rates, train_document
     from zoo.data import sources
     from zoo.data.pictures import ArrayPictures
     from zoo.schema import Dataset
