@@ -45,7 +45,7 @@ MAY_IMPORT = {
         "data", "schema", "recipe", "layers", "description", "modelfile", "evaluation", "devices",
         "downloads", "precision", "provenance", "tensorfile", "weights",
     },
-    "runs": {"tensorfile"},
+    "runs": {"tensorfile", "training"},
     "doctor": {"devices", "places", "precision", "shipped"},
     "__main__": {"cli"},
 }  # fmt: skip

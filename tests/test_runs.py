@@ -13,6 +13,7 @@ from zoo.errors import ModelFileError, NotFoundError, UsageError
 from zoo.runs.record import count_params, read
 from zoo.runs.results import COLUMNS, to_rows
 from zoo.tensorfile import Entry
+from zoo.training.outcome import Best
 
 
 def test_a_real_run_is_read(trained: Path) -> None:
@@ -54,10 +55,10 @@ def test_what_results_say_agrees_with_what_training_said(trained: Path, tmp_path
 def test_the_best_epoch_breaks_ties_as_training_does(tmp_path: Path) -> None:
     rows = ["1,1,1,0.1,1,0.5,0.9,0.8", "2,1,1,0.1,1,0.5,0.7,0.8", "3,1,1,0.1,1,0.5,0.7,0.8"]
     record = read(write_run(tmp_path / "r", "\n".join([HEAD, *rows]) + "\n"))
-    assert record.best == runs.Best(2, 0.8, 0.7)
+    assert record.best == Best(2, 0.8, 0.7)
     unvalidated = ["1,1,1,0.1,1,0.5,,", "2,1,1,0.1,1,0.5,,"]
     record = read(write_run(tmp_path / "u", "\n".join([HEAD, *unvalidated]) + "\n"))
-    assert record.best == runs.Best(2, None, None)
+    assert record.best == Best(2, None, None)
 
 
 @pytest.mark.parametrize(

@@ -174,9 +174,11 @@ def test_what_to_do_next_depends_on_how_it_ended(zoo: Zoo, tmp_path: Path) -> No
         ("interrupted", True),
         ("finished", False),
         ("diverged", False),
-        ("failed", False),
+        ("failed", True),  # such as by a full disk
     ):
         run = write_run(tmp_path / f"a {status}", results(0.5), status=status, error="why")
+        assert "--resume" not in zoo("runs", "show", run).stdout  # nothing to go on from
+        (run / "state.safetensors").touch()
         text = zoo("runs", "show", run).stdout
         assert (f"  zoo train --resume '{run}'" in text) == resumes
         assert "zoo evaluate" not in text  # no weights lie there

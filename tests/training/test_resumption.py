@@ -13,8 +13,11 @@ from typing import Any
 
 import pytest
 import torch
+from PIL import Image
 
+from zoo import description, modelfile
 from zoo.errors import (
+    DataError,
     DiskError,
     DivergedError,
     InterruptionError,
@@ -250,6 +253,10 @@ def stopped(tmp_path: Path) -> Path:
     return tmp_path / "run"
 
 
+def contents(run: Path) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in run.iterdir() if path.is_file()}
+
+
 def refused(run: Path, *overrides: str, **request: Any) -> str:
     with pytest.raises(UsageError) as caught:
         again(run, *overrides, **request)
@@ -324,6 +331,23 @@ def test_what_was_accepted_holds_from_then_on(stopped: Path) -> None:
     assert (config.lr, config.epochs) == (0.1, 5)
 
 
+def test_what_was_accepted_is_recorded(stopped: Path) -> None:
+    session = again(stopped, "train.lr=0.1", override=True)
+    session.run.release()  # type: ignore[union-attr]
+    session = again(stopped, "train.lr=0.2", override=True)
+    assert any("train.lr: 0.1 before, 0.2 now" in note for note in session.prepared.notes)
+    finish(session)
+    assert json.loads((stopped / "run.json").read_text())["overridden"] == [
+        {"epoch": 2, "step": 3, "differences": [f"train.lr: {before} before, {now} now"]}
+        for before, now in ((0.002, 0.1), (0.1, 0.2))
+    ]
+    events = [json.loads(line) for line in (stopped / "events.jsonl").read_text().splitlines()]
+    found = [event["overridden"] for event in events if event["event"] == "resumed"]
+    assert found == [
+        ["train.lr: 0.002 before, 0.1 now"], ["train.lr: 0.1 before, 0.2 now"],
+    ]  # fmt: skip
+
+
 def test_precision_is_the_runs_unless_another_is_asked_for(stopped: Path) -> None:
     session = again(stopped, "train.precision=fp32", override=True)
     assert session.learner.precision.name == "fp32"
@@ -359,9 +383,33 @@ def test_epochs_may_be_raised_but_not_lowered(stopped: Path) -> None:
 
 def test_resuming_a_finished_run_changes_nothing(stopped: Path) -> None:
     finish(again(stopped))
-    before = {name: (stopped / name).read_bytes() for name in FILES}
-    finish(again(stopped))
-    assert before == {name: (stopped / name).read_bytes() for name in FILES}
+    before = contents(stopped)
+    session = again(stopped)
+    assert "was finished already" in session.prepared.notes[-1]
+    assert "--epochs 6 trains longer" in session.prepared.notes[-1]
+    finish(session)
+    assert contents(stopped) == before
+    with pytest.raises(UsageError, match="nothing would be trained with other settings") as caught:
+        again(stopped, "train.lr=0.1", override=True)
+    assert "--epochs 6 trains longer" in caught.value.hint
+    assert contents(stopped) == before
+    session = again(stopped, "train.lr=0.1", "train.epochs=4", override=True)
+    finish(session)
+    assert len(rows(stopped)) == 4
+
+
+@pytest.mark.parametrize(
+    ("overrides", "request_", "longer"),
+    [
+        (("train.patience=1", "train.min_delta=1"), {}, "--patience 2 --override trains longer"),
+        ((), {"max_steps": 3}, "--max-steps 6 trains longer"),
+    ],
+)
+def test_how_a_finished_run_is_trained_longer(
+    overrides: tuple[str, ...], request_: dict[str, Any], longer: str, tmp_path: Path
+) -> None:
+    finish(start(tmp_path / "run", *overrides, model="lenet5", **request_))
+    assert longer in again(tmp_path / "run").prepared.notes[-1]
 
 
 def test_a_change_is_refused_without_touching_the_run(stopped: Path) -> None:
@@ -396,10 +444,68 @@ def broken(stopped: Path, change: str, tmp_path: Path) -> None:
 )
 def test_a_bad_state_is_refused(change: str, stopped: Path, tmp_path: Path) -> None:
     broken(stopped, change, tmp_path)
-    before = {path.name: path.read_bytes() for path in stopped.iterdir() if path.is_file()}
-    with pytest.raises(ModelFileError):
+    before = contents(stopped)
+    with pytest.raises(ModelFileError) as caught:
         again(stopped)
-    assert before == {path.name: path.read_bytes() for path in stopped.iterdir() if path.is_file()}
+    assert f"--weights {stopped / 'last.safetensors'}" in caught.value.hint
+    assert contents(stopped) == before
+
+
+@pytest.mark.parametrize("change", ["missing", "another epoch's", "a state"])
+def test_a_lost_best_is_noticed_before_training(change: str, stopped: Path) -> None:
+    best = stopped / "best.safetensors"
+    if change == "missing":
+        best.unlink()
+    elif change == "another epoch's":
+        read = description.read_description(best)
+        other = read.model_copy(update={"metrics": {**read.metrics, "epoch": 7}})
+        modelfile.save(best, modelfile.load(best), other)
+    else:
+        shutil.copy(stopped / "state.safetensors", best)
+    before = contents(stopped)
+    with pytest.raises(ModelFileError) as caught:
+        again(stopped)
+    assert str(best) in caught.value.message
+    assert contents(stopped) == before
+
+
+def test_a_best_that_is_also_the_latest_is_written_again(tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    with pytest.raises(InterruptionError):
+        finish(start(run, model="lenet5"), stop_after=STEPS)
+    before = contents(run)
+    (run / "best.safetensors").unlink()
+    again(run)
+    assert (run / "best.safetensors").read_bytes() == before["best.safetensors"]
+
+
+def test_a_picture_that_changed_under_its_name_is_a_change(tmp_path: Path) -> None:
+    pictures = tmp_path / "pictures"
+    for name, level in (("dark", 20), ("light", 200)):
+        (pictures / name).mkdir(parents=True)
+        for number in range(8):
+            Image.new("L", (32, 32), level + number).save(pictures / name / f"{number}.png")
+    few = ("dataset.test=0.25", "dataset.validation=0", "train.batch_size=4", "train.epochs=2")
+    session = prepare(
+        Request(
+            model="lenet5", recipe="folder", data=pictures, overrides=few, output=tmp_path / "run"
+        )
+    )
+    with pytest.raises(InterruptionError):
+        finish(session, stop_after=1)
+    finish(again(tmp_path / "run", "train.epochs=3"))
+    Image.new("L", (32, 32), 99).save(pictures / "dark" / "0.png")
+    with pytest.raises(UsageError, match="pictures: other contents"):
+        again(tmp_path / "run", "train.epochs=4")
+
+
+def test_a_damaged_split_file_says_how_to_go_on(stopped: Path) -> None:
+    (stopped / "split.csv").write_text("not a split")
+    with pytest.raises(DataError) as caught:
+        again(stopped)
+    assert f"Remove {stopped / 'split.csv'}" in caught.value.hint
+    (stopped / "split.csv").unlink()
+    finish(again(stopped))
 
 
 def test_a_directory_that_is_no_run(tmp_path: Path) -> None:

@@ -11,8 +11,8 @@ from zoo import modelfile
 from zoo.description import read_description
 from zoo.errors import DataError, RecipeError, UsageError
 from zoo.surgery import SetHyperparameter
+from zoo.training.outcome import Outcome
 from zoo.training.preparation import Request, prepare
-from zoo.training.session import Outcome
 
 
 def finished(**request: Any) -> Outcome:

@@ -33,7 +33,8 @@ from zoo.training.lock import check_free
 
 if TYPE_CHECKING:
     from zoo.training.engine import Epoch
-    from zoo.training.session import Outcome, Session
+    from zoo.training.outcome import Outcome
+    from zoo.training.session import Session
 
 
 @command(
@@ -113,7 +114,10 @@ def train(
     ] = None,
     deterministic: Annotated[
         bool,
-        typer.Option("--deterministic", help="The same bits each time, also on a GPU; at fp32."),
+        typer.Option(
+            "--deterministic",
+            help="The same bits each time, also on a GPU; auto precision is fp32 then.",
+        ),
     ] = False,
     compile_network: Annotated[
         bool, typer.Option("--compile", help="Compile the network first; for GPUs.")
@@ -234,7 +238,7 @@ def _yaml(value: object) -> str:
 
 
 def _trained(session: "Session") -> Result:
-    from zoo.training.session import outcome_json
+    from zoo.training.outcome import outcome_json
 
     for note in session.prepared.notes:
         OUTPUT.note(note)
@@ -247,7 +251,9 @@ def _trained(session: "Session") -> Result:
 
 def _run_epochs(session: "Session") -> None:
     """A line an epoch, and on a terminal a bar for the one that runs."""
-    total = session.prepared.recipe.train.epochs
+    total, steps = session.prepared.recipe.train.epochs, len(session.prepared.batches)
+    if session.max_steps:
+        total = min(total, math.ceil(session.max_steps / steps))
     if not OUTPUT.animated:
         for epoch in session.epochs():
             OUTPUT.progress(_epoch_line(epoch, total))
@@ -260,7 +266,7 @@ def _run_epochs(session: "Session") -> None:
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
     with Progress(*columns, console=console, transient=True) as bar:
         first = session.learner.position.epoch
-        task = bar.add_task(f"epoch {first}/{total}", total=len(session.prepared.batches))
+        task = bar.add_task(f"epoch {first}/{total}", total=steps)
         for epoch in session.epochs(lambda step: bar.update(task, completed=step)):
             bar.console.print(_epoch_line(epoch, total), soft_wrap=True)
             bar.update(task, completed=0, description=f"epoch {epoch.epoch + 1}/{total}")
@@ -280,9 +286,13 @@ def _headline(session: "Session") -> str:
             f"; {learner.world.size} processes share each batch of {train.batch_size}, "
             f"lr {train.lr:g}"
         )
-    if session.done:
-        line += f"; going on after {len(session.done)} epochs"
-    return line
+    position = learner.position
+    if session.is_finished or (position.epoch, position.step) == (1, 0):
+        return line
+    done = [] if position.epoch == 1 else [f"epoch {position.epoch - 1}"]
+    if position.step:
+        done.append(f"step {position.step} of epoch {position.epoch}")
+    return f"{line}; going on after {' and '.join(done)}"
 
 
 def _epoch_line(epoch: "Epoch", total: int) -> str:

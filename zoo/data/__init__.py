@@ -1,7 +1,9 @@
 """From a recipe to batches: `sources`, `gather` (decode and fit), `split`, `augment`, `loader`."""
 
 import csv
+import hashlib
 import io
+import json
 from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -57,6 +59,8 @@ class Data:
     """The text of a run's `split.csv`: the pictures that zoo split itself; None where none."""
     preprocessing: Preprocessing
     """With mean and std measured, where the recipe says so."""
+    digest: Callable[[], str]
+    """SHA-256 over which pictures, by name and content, are in which split under which label."""
     notes: tuple[str, ...] = ()
     """What the user should know."""
     bad: tuple[Bad, ...] = ()
@@ -119,7 +123,15 @@ def open_data(
         names = ", ".join(one.path for one in bad[:5]) + (", …" if len(bad) > 5 else "")
         are = "picture can't be read and is" if len(bad) == 1 else "pictures can't be read and are"
         notes.append(f"{len(bad):,} {are} left out: {names}")
-    return Data(found.train.classes, parts, split_csv, preprocessing, tuple(notes), bad)
+    return Data(
+        classes=found.train.classes,
+        parts=parts,
+        split_csv=split_csv,
+        preprocessing=preprocessing,
+        digest=lambda: _digest(gathered, split_csv),
+        notes=tuple(notes),
+        bad=bad,
+    )
 
 
 def check_applies(dataset: Dataset, found: Found) -> None:
@@ -135,6 +147,15 @@ def check_applies(dataset: Dataset, found: Found) -> None:
                 "apply.",
                 hint=f"--set dataset.{name}=null",
             )
+
+
+def _digest(gathered: dict[str, Gathered], split_csv: str | None) -> str:
+    digest = hashlib.sha256()
+    for name, part in gathered.items():
+        labels = part.fitted.targets.tolist()
+        content = [name, part.fitted.names, labels, part.digests(), split_csv]
+        digest.update(json.dumps(content).encode())
+    return digest.hexdigest()
 
 
 def _added(split_csv: str | None, access: Access) -> list[str]:

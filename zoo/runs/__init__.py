@@ -10,10 +10,10 @@ from typing import Any
 
 from zoo.errors import ModelFileError, NotFoundError, UsageError, closest, did_you_mean
 from zoo.files import disk_errors
-from zoo.runs.record import Best, Record, is_run, read
+from zoo.runs.record import Record, is_run, read
 
 __all__ = [
-    "Best", "Difference", "Record", "compared_row", "differences", "find", "listed_row",
+    "Difference", "Record", "compared_row", "differences", "find", "listed_row",
     "open_run", "open_several", "sort_rows",
 ]  # fmt: skip
 

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 from zoo.errors import ZooError
 from zoo.runs import results
 from zoo.tensorfile import Entry, read_header
+from zoo.training.outcome import Best
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -29,16 +30,6 @@ _OUTCOME = frozenset({
 })  # fmt: skip
 # What a model file holds besides parameters; integers need no name. A test counts every network.
 _BUFFERS = frozenset({"running_mean", "running_var", "codes"})
-
-
-@dataclass(frozen=True)
-class Best:
-    """The epoch whose weights are the run's result."""
-
-    epoch: int
-    top1: float | None
-    """On the validation split; None where there is none."""
-    loss: float | None
 
 
 @dataclass(frozen=True)
@@ -71,7 +62,7 @@ class Record:
     @property
     def can_go_on(self) -> bool:
         """Whether it was stopped and has a state to go on from."""
-        stopped = self.status in {"interrupted", "killed", "failed", "diverged"}
+        stopped = self.status in {"interrupted", "killed", "failed"}
         return stopped and (self.path / "state.safetensors").is_file()
 
     @property

@@ -38,6 +38,11 @@ class Checkpoint:
         content: dict[str, Any] = self.document["session"]
         return content
 
+    @property
+    def is_between_epochs(self) -> bool:
+        """Whether no step of an epoch was begun."""
+        return bool(self.document["position"]["step"] == 0)
+
 
 def save(path: Path, learner: Learner, session: Mapping[str, Any]) -> None:
     """Writes a learner's state; the rename of the file is the commit. All processes take part.
@@ -90,7 +95,6 @@ def read(path: Path) -> Checkpoint:
         raise ModelFileError(
             f"There is no {path}: the run was stopped before its first checkpoint, or an older "
             "zoo wrote it.",
-            hint="Train anew; --force replaces a run.",
         )
     header = tensorfile.read_header(path)
     document = header.document or {}

@@ -68,13 +68,9 @@ def train(
         DivergedError: the loss or a gradient became NaN or infinite.
         OutOfMemoryError: a batch does not fit.
     """
-    config, position = learner.config, learner.position
-    steps = config.epochs * len(batches)
-    steps = min(steps, max_steps) if max_steps else steps
-    # An epoch that was begun is ended, if only by its validation.
-    while position.step or (
-        position.epoch <= config.epochs and position.done < steps and not _is_over(learner)
-    ):
+    position = learner.position
+    steps = total_steps(learner, batches, max_steps)
+    while not is_over(learner, steps):
         started, before = time.perf_counter(), position.seconds
         left = batches.epoch(position.epoch, position.step) if position.done < steps else ()
         with _phase(learner):
@@ -92,7 +88,7 @@ def train(
                     check_finite(learner, batches)
                 if position.done == steps:
                     break
-                every = config.checkpoint_every
+                every = learner.config.checkpoint_every
                 if every and position.step % every == 0 and position.step < len(batches):
                     checkpoint()
         check_finite(learner, batches)
@@ -100,6 +96,20 @@ def train(
         epoch = _finished(learner, validate)
         learner.next_epoch(epoch.val_loss, epoch.val_top1)
         yield epoch
+
+
+def total_steps(learner: Learner, batches: TrainingBatches, max_steps: int | None) -> int:
+    """The steps of a whole training, unless it stops early."""
+    steps = learner.config.epochs * len(batches)
+    return min(steps, max_steps) if max_steps else steps
+
+
+def is_over(learner: Learner, steps: int) -> bool:
+    """Whether nothing is left to train; an epoch that was begun is ended, if by validation only."""
+    position, config = learner.position, learner.config
+    return not position.step and (
+        position.epoch > config.epochs or position.done >= steps or learner.stopping.is_over(config)
+    )
 
 
 @contextmanager
@@ -155,10 +165,6 @@ def check_weights(learner: Learner) -> None:
 def _costs_nothing(learner: Learner) -> bool:
     """Whether looking at a sum makes nothing wait."""
     return learner.device.type == "cpu" and learner.world.size == 1
-
-
-def _is_over(learner: Learner) -> bool:
-    return learner.stopping.is_over(learner.config)
 
 
 @contextmanager
@@ -282,6 +288,6 @@ def _diverged(
         f"Training diverged: {what} is NaN or infinite in epoch {learner.position.epoch}, "
         f"step {step}, at a learning rate of {learner.rate:g}"
         + (f", on the pictures {some}." if some else "."),
-        hint=f"Try a smaller rate: --lr {learner.config.lr / 10:g}",
+        hint=f"Try a smaller rate: --lr {learner.config.lr / 10:g}; --find-lr suggests one.",
         results={"pictures": list(pictures)} if pictures else {},
     )

@@ -2,6 +2,7 @@
 
 import fcntl
 import os
+import shlex
 from pathlib import Path
 
 from zoo.errors import RunInUseError
@@ -25,7 +26,8 @@ def lock(directory: Path) -> int:
             os.close(descriptor)
             raise RunInUseError(
                 f"{directory} is being written by another process.",
-                hint="Give --output another name, or wait.",
+                hint="Wait until it ends; how far it is: zoo runs show "
+                f"{shlex.quote(str(directory))}",
             ) from error
     return descriptor
 

@@ -12,20 +12,21 @@ from pydantic import ValidationError
 from zoo import data, devices, modelfile, recipe
 from zoo.data.augment import check_applies
 from zoo.data.split import read_csv
-from zoo.description import Description
+from zoo.description import Description, read_description
 from zoo.errors import DataError, ModelFileError, UsageError
 from zoo.precision import Precision
 from zoo.schema import Recipe
 from zoo.training import checkpoint
 from zoo.training.checkpoint import Checkpoint
 from zoo.training.distributed import World, is_launched, launcher
-from zoo.training.engine import Epoch
+from zoo.training.engine import Epoch, is_over, total_steps
 from zoo.training.learner import Position
+from zoo.training.outcome import Best
 from zoo.training.preparation import Request, trained_by
 from zoo.training.requirements import check_pictures, choose_precision, make_learner
 from zoo.training.run import STATE, Run, open_run
-from zoo.training.session import Best, Prepared, Session
-from zoo.training.settings import differences, settings_of
+from zoo.training.session import Prepared, Session
+from zoo.training.settings import differences, settings_of, settings_without_pictures
 
 _KEPT = (
     "model:", "arguments", "edits", "preprocess", "dataset.source:", "dataset.validation:",
@@ -72,14 +73,13 @@ def _resume(
     assert saved is not None
     before: dict[str, Any] = saved.session["settings"]
     chosen, description = _recorded(saved, request)
-    recipes = (
-        {"resolved_recipe": one}
-        for one in (before["resolved_recipe"], chosen.model_dump(mode="json"))
-    )
-    _check_differences(differences(*recipes), path, before, override=override)  # before decoding
-    check_applies(chosen.augment, description.arguments.in_channels)
     precision = _precision(chosen, before, request, world)
     devices.use_threads(request.threads or before["threads"])
+    # Devices and processors of the others may differ.
+    known = world.of_first(settings_without_pictures(chosen, precision, world))
+    found = differences(before, {**before, **known})
+    _check_differences(found, path, before, override=override)  # before anything is decoded
+    check_applies(chosen.augment, description.arguments.in_channels)
     opened = _open_data(path, chosen, description, before, request, world)
     check_pictures(chosen.train, opened)
     description = description.model_copy(update={"training": trained_by(before["recipe"], chosen)})
@@ -99,25 +99,59 @@ def _resume(
         settings["data"] = os.path.abspath(request.data.expanduser())
     if request.max_steps is not None:
         settings["max_steps"] = request.max_steps
-    settings = world.of_first(settings)  # devices and processors of the others may differ
+    settings = world.of_first(settings)
     found = differences(before, settings)
     _check_differences(found, path, before, override=override)
-    prepared.notes.extend(f"overridden: {difference}" for difference in found)
     same_optimizer = not any(f.startswith(("train.optimizer", "train.momentum")) for f in found)
     checkpoint.restore(learner, saved, keep_optimizer=same_optimizer)
     session = _session(prepared, run, settings, saved)
     _check_epochs(session, before)
-    if learner.position.step > 0 and any(
-        f.startswith(("train.batch_size", "train.accumulate", "pictures")) for f in found
-    ):
-        prepared.notes.append(
-            "the epoch that was begun is trained from its start: its steps differ"
-        )
+    if any(difference.startswith(_OF_STEPS) for difference in found):
+        if learner.position.step > 0:
+            prepared.notes.append(
+                "the epoch that was begun is trained from its start: its steps differ"
+            )
         learner.restart_epoch(len(prepared.batches))
-    if run is not None:
-        run.go_on(settings)
-        session.write_models()
+    _go_on(session, found)
     return session
+
+
+def _go_on(session: Session, found: list[str]) -> None:
+    """Writes that the run goes on, with what was accepted; one that is over stays as it is.
+
+    Raises:
+        UsageError: it is over, and other settings would never be used.
+    """
+    learner, run, notes = session.learner, session.run, session.prepared.notes
+    steps = total_steps(learner, session.prepared.batches, session.max_steps)
+    status = None if run is None else run.recorded("status")
+    if is_over(learner, steps) and learner.world.of_first(status) == "finished":
+        longer = f"{session.resume_command} {_longer(session)}"
+        if found:
+            raise UsageError(
+                f"{session.path} is finished, so nothing would be trained with other settings:\n  "
+                + "\n  ".join(found),
+                hint=f"{longer} trains longer; it may go with --override.",
+            )
+        session.is_finished = True
+        notes.append(f"{session.path} was finished already; {longer} trains longer")
+        return
+    notes.extend(f"overridden: {difference}" for difference in found)
+    if run is not None:
+        run.go_on(session.settings, **({"overridden": found} if found else {}))
+        session.write_models()
+    if found:
+        session.override(found)
+
+
+def _longer(session: Session) -> str:
+    """What makes a training that is over go on."""
+    config = session.learner.config
+    if session.learner.stopping.is_over(config):
+        return f"--patience {2 * config.patience} --override"
+    if session.learner.position.epoch <= config.epochs and session.max_steps:
+        return f"--max-steps {2 * session.max_steps}"
+    return f"--epochs {2 * config.epochs}"
 
 
 def _check_differences(
@@ -147,14 +181,37 @@ def _read(run: Run) -> Checkpoint:
     """The run's own state.
 
     Raises:
-        ModelFileError: it is missing, corrupt or of another run.
+        ModelFileError: it, or the model of the best epoch, is missing, corrupt or of another run.
     """
-    saved = checkpoint.read(run.state)
-    if saved.session.get("settings", {}).get("id") != run.recorded("id"):
-        raise ModelFileError(
-            f"{run.state} is the state of another run than {run.path / 'run.json'}."
+    try:
+        saved = checkpoint.read(run.state)
+        if saved.session.get("settings", {}).get("id") != run.recorded("id"):
+            raise ModelFileError(
+                f"{run.state} is the state of another run than {run.path / 'run.json'}."
+            )
+        _check_best(run.best, saved)
+    except ModelFileError as error:
+        kept = shlex.quote(str(run.last))
+        error.hint = (
+            "The run can't go on, but another can start from its latest weights: "
+            f"zoo train ARCHITECTURE --weights {kept}"
+            if run.last.is_file()
+            else "Train anew; --force replaces a run."
         )
+        raise
     return saved
+
+
+def _check_best(path: Path, saved: Checkpoint) -> None:
+    """Nothing but its own file holds the best epoch's weights, unless it is the latest one."""
+    best, done = saved.session["best"], saved.session["epochs"]
+    latest = done[-1]["epoch"] if done else None
+    if best is None or (best["epoch"] == latest and saved.is_between_epochs):
+        return
+    if not path.is_file():
+        raise ModelFileError(f"There is no {path}, the weights of epoch {best['epoch']}.")
+    if read_description(path).metrics.get("epoch") != best["epoch"]:
+        raise ModelFileError(f"{path} does not hold the weights of epoch {best['epoch']}.")
 
 
 def _recorded(saved: Checkpoint, request: Request) -> tuple[Recipe, Description]:
@@ -191,7 +248,7 @@ def _open_data(
     world: World,
 ) -> data.Data:
     split = path / "split.csv"
-    recorded = world.of_first(read_csv(split) if split.is_file() else None)
+    recorded = world.of_first(_recorded_split(split))
     place = request.data or (Path(before["data"]) if before["data"] else None)
     access = data.Access(place, request.downloads, request.progress, recorded, bool(recorded))
     with world.one_after_another():
@@ -199,6 +256,19 @@ def _open_data(
     if opened.classes != description.classes:
         raise DataError(f"The pictures' classes are not those that {path} was trained on.")
     return opened
+
+
+def _recorded_split(path: Path) -> dict[str, str] | None:
+    if not path.is_file():
+        return None
+    try:
+        return read_csv(path)
+    except DataError as error:
+        error.hint = (
+            f"Remove {shlex.quote(str(path))}: the split is then drawn again, and refused if it "
+            "is not the same."
+        )
+        raise
 
 
 def _session(

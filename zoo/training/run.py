@@ -113,8 +113,12 @@ class Run:
         except (ValueError, AttributeError) as error:
             raise ModelFileError(f"{path} is damaged: {error}.") from error
 
-    def go_on(self, settings: dict[str, Any]) -> None:
+    def go_on(self, settings: dict[str, Any], **content: Any) -> None:
         """Writes that a run that was stopped goes on, and clears what a killed process left.
+
+        Args:
+            settings: of `run.json` from now on.
+            content: what `events.jsonl` says besides.
 
         Raises:
             DiskError: the disk is full, or there is no permission.
@@ -122,7 +126,7 @@ class Run:
         self._settings = settings
         remove_leftovers(self.path)
         self._write_status("running")
-        self.event("resumed")
+        self.event("resumed", **content)
 
     def write_results(self, epochs: Sequence[Epoch]) -> None:
         """Writes `results.csv`, a row per epoch.

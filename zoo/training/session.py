@@ -3,7 +3,7 @@
 import itertools
 import math
 import shlex
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import asdict, dataclass, field
 from functools import cached_property
@@ -30,37 +30,11 @@ from zoo.training import checkpoint, distributed
 from zoo.training.engine import Epoch, check_finite, check_weights, train
 from zoo.training.interruption import Stop, graceful_stop
 from zoo.training.learner import Learner
+from zoo.training.outcome import Best, Outcome, outcome_json
 from zoo.training.run import STATE, Run
 
 if TYPE_CHECKING:
     from zoo.training.tensorboard import Board
-
-
-@dataclass(frozen=True)
-class Best:
-    """The epoch whose weights are the run's result."""
-
-    epoch: int
-    top1: float | None
-    """On the validation split; None where there is none."""
-    loss: float | None
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """How a training ended."""
-
-    run: Path
-    epochs: int
-    best: Best
-    test: Figures | None
-    """Of the best weights; None where the recipe has no test split."""
-    images_per_second: float
-    seconds: float
-    """Training alone."""
-    device: str
-    precision: str
-    threads: int
 
 
 @dataclass(frozen=True)
@@ -105,6 +79,8 @@ class Session:
     done: list[Epoch] = field(default_factory=list)
     """Epochs that are on the disk."""
     best: Best | None = None
+    is_finished: bool = False
+    """Whether it had ended before this process opened it, and nothing is left to train."""
     _board: "Board | None" = None
     _steps_here: int = 0
 
@@ -132,6 +108,8 @@ class Session:
         Raises:
             DivergedError, OutOfMemoryError, DiskError, InterruptionError: `run.json` repeats it.
         """
+        if self.is_finished:
+            return
         config, learner = self.prepared.recipe.train, self.learner
         algorithms = devices.algorithms(deterministic=config.deterministic)
         launched = distributed.is_launched()
@@ -213,7 +191,9 @@ class Session:
                 precision=self.learner.precision.name,
                 threads=self.threads,
             )
-            if self.run is not None:
+            if self.run is not None and self.is_finished:
+                self.run.release()
+            elif self.run is not None:
                 self.run.finish("finished", ExitCode.OK, outcome_json(outcome))
         return outcome
 
@@ -254,6 +234,19 @@ class Session:
         if self.best is not None and self.best.epoch == epoch.epoch:
             modelfile.save(self.run.best, self.learner.result, description)
 
+    def override(self, differences: Sequence[str]) -> None:
+        """Keeps in the run what was accepted that differs from how it was started.
+
+        Raises:
+            DiskError: the disk is full; the checkpoint before stays.
+        """
+        position = self.learner.position
+        self.settings["overridden"] = [
+            *self.settings.get("overridden", []),
+            {"epoch": position.epoch, "step": position.step, "differences": list(differences)},
+        ]
+        self.save()
+
     @property
     def resume_command(self) -> str:
         """What goes on with this run."""
@@ -280,6 +273,13 @@ class Session:
     def _stopped(self, error: InterruptionError) -> None:
         """Keeps what was done since the last checkpoint, and says how to go on."""
         self.save()
+        position, steps = self.learner.position, len(self.prepared.batches)
+        done = (
+            f"after epoch {position.epoch - 1}" if position.epoch > 1 else "before its first step"
+        )
+        if position.step:
+            done = f"after step {position.step} of {steps} in epoch {position.epoch}"
+        error.message = f"Training was stopped {done}; that is saved."
         if self.run is not None:
             self.run.keep()
         error.hint = self.resume_command
@@ -332,31 +332,3 @@ class Session:
     def _event(self, event: str, **content: Any) -> None:
         if self.run is not None:
             self.run.event(event, **content)
-
-
-def outcome_json(outcome: Outcome) -> dict[str, Any]:
-    """An outcome under the keys that scripts rely on."""
-    test = outcome.test
-    return {
-        "run": str(outcome.run),
-        "epochs": outcome.epochs,
-        "best": {
-            "epoch": outcome.best.epoch,
-            "top1": outcome.best.top1,
-            "loss": outcome.best.loss,
-        },
-        "test": None
-        if test is None
-        else {
-            "top1": test.top1,
-            "top5": test.top5,
-            "loss": test.loss,
-            "images": test.images,
-            "naive_top1": test.naive_top1,
-        },
-        "images_per_second": outcome.images_per_second,
-        "seconds": outcome.seconds,
-        "device": outcome.device,
-        "precision": outcome.precision,
-        "threads": outcome.threads,
-    }

@@ -1,7 +1,5 @@
 """What was resolved for a run: `run.json` says it, and a run that goes on must agree with it."""
 
-import hashlib
-import json
 import math
 import os
 import platform
@@ -10,14 +8,16 @@ from typing import Any
 
 import torch
 
-from zoo import __version__, data, devices
-from zoo.schema import UNWEIGHTY
+from zoo import __version__, devices
+from zoo.precision import Precision
+from zoo.schema import UNWEIGHTY, Recipe
+from zoo.training.distributed import World
 from zoo.training.session import Prepared
 
 # What may differ when a run goes on: where and when, not what.
 _FREE = {
     "schema", "id", "run", "origin", "command", "launcher", "data", "weights",
-    "platform", "pid", "params", "versions.zoo", "versions.python", "recipe",
+    "platform", "pid", "params", "versions.zoo", "versions.python", "recipe", "overridden",
     *(f"resolved_recipe.{section}.{key}" for section, keys in UNWEIGHTY.items() for key in keys),
     "resolved_recipe.description",
 }  # fmt: skip
@@ -33,19 +33,26 @@ def settings_of(prepared: Prepared) -> dict[str, Any]:
     return {
         "model": prepared.name,
         "recipe": prepared.recipe_name,
-        "resolved_recipe": prepared.recipe.model_dump(mode="json"),
         "arguments": description.arguments.model_dump(mode="json"),
         "edits": list(description.edits),
         "preprocessing": description.preprocessing.model_dump(mode="json"),
         "pictures": prepared.data.counts,
-        "pictures_digest": _digest(prepared.data),
-        "seed": prepared.recipe.train.seed,
-        "device": str(learner.device),
-        "processor": devices.kind_of(learner.device),
-        "precision": learner.precision.name,
-        "threads": torch.get_num_threads(),
-        "processes": learner.world.size,
+        "pictures_digest": prepared.data.digest(),
         "params": sum(p.numel() for p in learner.network.parameters()),
+        **settings_without_pictures(prepared.recipe, learner.precision, learner.world),
+    }
+
+
+def settings_without_pictures(recipe: Recipe, precision: Precision, world: World) -> dict[str, Any]:
+    """What is known before any picture is read."""
+    return {
+        "resolved_recipe": recipe.model_dump(mode="json"),
+        "seed": recipe.train.seed,
+        "device": str(precision.device),
+        "processor": devices.kind_of(precision.device),
+        "precision": precision.name,
+        "threads": torch.get_num_threads(),
+        "processes": world.size,
         "versions": {
             "zoo": __version__,
             "torch": torch.__version__,
@@ -54,14 +61,6 @@ def settings_of(prepared: Prepared) -> dict[str, Any]:
         "platform": platform.platform(),
         "pid": os.getpid(),
     }
-
-
-def _digest(opened: data.Data) -> str:
-    """SHA-256 over which pictures are in which split under which label."""
-    digest = hashlib.sha256()
-    for name, pictures in opened.parts.items():
-        digest.update(json.dumps([name, pictures.names, pictures.targets.tolist()]).encode())
-    return digest.hexdigest()
 
 
 def differences(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
@@ -82,7 +81,7 @@ def differences(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
 
 def _worded(key: str, before: Any, now: Any) -> str:
     if key == "pictures_digest":
-        return "pictures: other names, labels or splits now"
+        return "pictures: other contents, names, labels or splits now"
     name = key.removeprefix("resolved_recipe.")
     return f"{name}: {_value(before)} before, {_value(now)} now"
 
