@@ -339,3 +339,16 @@ def test_a_terminal_without_blocks_gets_ascii(tmp_path: Path) -> None:
     ended = zoo_process("runs", "show", run, env=environment)
     assert ended.returncode == 0
     assert "val top-1  _:#  50.00 % to 90.00 %" in ended.stdout
+
+
+def test_what_was_overridden_is_shown(zoo: Zoo, tmp_path: Path) -> None:
+    change = {"epoch": 2, "step": 3, "differences": ["train.lr: 0.1 before, 0.2 now"]}
+    run = write_run(tmp_path / "r", results(0.5), overridden=[change])
+    shown = zoo("runs", "show", run).stdout
+    assert "  overridden  train.lr: 0.1 before, 0.2 now, from epoch 2, step 4 on" in shown
+    assert zoo("runs", "show", run, "--json").json["settings"]["overridden"] == [change]
+
+
+@pytest.mark.parametrize("damaged", ["x", [1], [{"epoch": "x"}], 3])
+def test_a_damaged_list_of_what_was_overridden(damaged: Any, zoo: Zoo, tmp_path: Path) -> None:
+    assert zoo("runs", "show", write_run(tmp_path / "r", overridden=damaged)).code == 0

@@ -299,7 +299,10 @@ def _settings(record: "Record") -> list[str]:
         "data": _setting(data),
         "command": shlex.join(["zoo", *map(str, command)]) if isinstance(command, list) else "–",
     }
-    return [f"  {name:<10}  {text}" for name, text in pairs.items() if text != "–"]
+    lines = [f"  {name:<10}  {text}" for name, text in pairs.items() if text != "–"]
+    for one in record.overridden:
+        lines.append(f"  {'overridden':<10}  {one}")
+    return lines
 
 
 def _next(record: "Record") -> list[str]:

@@ -1,10 +1,9 @@
 """`zoo train`: a recipe, a network, a run directory."""
 
 import math
-import shlex
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
@@ -26,15 +25,11 @@ from zoo.cli.options import (
     Threads,
     Weights,
 )
-from zoo.cli.output import Result, percent
+from zoo.cli.output import Result
+from zoo.cli.trained import trained
 from zoo.cli.watch import on_bad_setting, watched
 from zoo.errors import UsageError
 from zoo.training.lock import check_free
-
-if TYPE_CHECKING:
-    from zoo.training.engine import Epoch
-    from zoo.training.outcome import Outcome
-    from zoo.training.session import Session
 
 
 @command(
@@ -116,7 +111,7 @@ def train(
         bool,
         typer.Option(
             "--deterministic",
-            help="The same bits each time, also on a GPU; auto precision is fp32 then.",
+            help="The same bits each time; on a GPU only at fp32.",
         ),
     ] = False,
     compile_network: Annotated[
@@ -222,7 +217,7 @@ def train(
                 session = prepare(request, world)
             else:
                 session = go_on(run, request, world, override=override)
-        return _trained(session)
+        return trained(session)
 
 
 def _refuse(flag: str, others: Mapping[str, object]) -> None:
@@ -235,96 +230,3 @@ def _refuse(flag: str, others: Mapping[str, object]) -> None:
 
 def _yaml(value: object) -> str:
     return str(value).lower() if isinstance(value, bool) else str(value)
-
-
-def _trained(session: "Session") -> Result:
-    from zoo.training.outcome import outcome_json
-
-    for note in session.prepared.notes:
-        OUTPUT.note(note)
-    OUTPUT.progress(_headline(session))
-    _run_epochs(session)
-    outcome = session.outcome()
-    document = {"status": "finished", **outcome_json(outcome)}
-    return Result(document, _outcome_text(outcome))
-
-
-def _run_epochs(session: "Session") -> None:
-    """A line an epoch, and on a terminal a bar for the one that runs."""
-    total, steps = session.prepared.recipe.train.epochs, len(session.prepared.batches)
-    if session.max_steps:
-        total = min(total, math.ceil(session.max_steps / steps))
-    if not OUTPUT.animated:
-        for epoch in session.epochs():
-            OUTPUT.progress(_epoch_line(epoch, total))
-        return
-
-    from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
-
-    console = Console(stderr=True, no_color=not OUTPUT.colored, highlight=False)
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
-    with Progress(*columns, console=console, transient=True) as bar:
-        first = session.learner.position.epoch
-        task = bar.add_task(f"epoch {first}/{total}", total=steps)
-        for epoch in session.epochs(lambda step: bar.update(task, completed=step)):
-            bar.console.print(_epoch_line(epoch, total), soft_wrap=True)
-            bar.update(task, completed=0, description=f"epoch {epoch.epoch + 1}/{total}")
-
-
-def _headline(session: "Session") -> str:
-    prepared, learner, settings = session.prepared, session.learner, session.settings
-    pictures, train = prepared.data.counts, prepared.recipe.train
-    auto = " (auto)" if train.precision == "auto" and settings["precision"] != "fp32" else ""
-    line = (
-        f"{prepared.name} on {prepared.recipe_name}: {pictures['train']:,} training, "
-        f"{pictures['validation']:,} validation, {pictures['test']:,} test pictures; "
-        f"{learner.device}, {settings['precision']}{auto}, {session.threads} threads"
-    )
-    if learner.world.size > 1:
-        line += (
-            f"; {learner.world.size} processes share each batch of {train.batch_size}, "
-            f"lr {train.lr:g}"
-        )
-    position = learner.position
-    if session.is_finished or (position.epoch, position.step) == (1, 0):
-        return line
-    done = [] if position.epoch == 1 else [f"epoch {position.epoch - 1}"]
-    if position.step:
-        done.append(f"step {position.step} of epoch {position.epoch}")
-    return f"{line}; going on after {' and '.join(done)}"
-
-
-def _epoch_line(epoch: "Epoch", total: int) -> str:
-    line = (
-        f"epoch {epoch.epoch:>{len(str(total))}}/{total}  loss {epoch.train_loss:.4f}  "
-        f"top-1 {percent(epoch.train_top1):>8}"
-    )
-    if epoch.val_top1 is not None:
-        line += f"  val loss {epoch.val_loss:.4f}  val top-1 {percent(epoch.val_top1):>8}"
-    return f"{line}  {epoch.images_per_second:>7,.0f} images/s"
-
-
-def _outcome_text(outcome: "Outcome") -> str:
-    best, run = outcome.best, shlex.quote(str(outcome.run))
-    lines = []
-    if outcome.test is not None:
-        test = outcome.test
-        lines += [
-            f"test accuracy {percent(test.top1)} of {test.images:,} pictures "
-            f"(loss {test.loss:.4f}); always guessing {test.naive_class!r} gives "
-            f"{percent(test.naive_top1)}",
-        ]
-    if best.top1 is not None:
-        lines += [f"best epoch {best.epoch}: validation accuracy {percent(best.top1)}"]
-    lines += [
-        f"{outcome.epochs} {'epoch' if outcome.epochs == 1 else 'epochs'} in "
-        f"{outcome.seconds:.1f} s of training, "
-        f"{outcome.images_per_second:,.0f} images/s",
-        f"run: {outcome.run}",
-        "",
-        "next:",
-        f"  zoo evaluate {run}",
-        f"  zoo show {run}",
-    ]
-    return "\n".join(lines)

@@ -160,6 +160,16 @@ class Record:
             return datetime.fromtimestamp(moment, UTC).isoformat(timespec="milliseconds")
         return None
 
+    @property
+    def overridden(self) -> list[str]:
+        """The settings that changed when the run went on, such as `train.lr: 0.1 before, ...`."""
+        found = []
+        with suppress(KeyError, TypeError, ValueError):
+            for one in self.document["overridden"]:
+                place = f"from epoch {int(one['epoch'])}, step {int(one['step']) + 1} on"
+                found += [f"{difference}, {place}" for difference in map(str, one["differences"])]
+        return found
+
     def word(self, *keys: str) -> str | None:
         """A text in `run.json`; None where there is none."""
         value = self._value(*keys)

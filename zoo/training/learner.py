@@ -1,5 +1,6 @@
 """A network being trained, and everything that changes with it from step to step."""
 
+import logging
 from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -24,6 +25,11 @@ from zoo.training.sums import Sums
 
 # Reading a number back from a GPU stalls it, so a bad loss is noticed this many steps late there.
 STEPS_BETWEEN_CHECKS = 50
+
+
+def _is_worth_saying(record: logging.LogRecord) -> bool:
+    """Not that CUDA's compiler is here without a GPU, which torch.compile says on any device."""
+    return not str(record.msg).startswith("No CUDA runtime is found")
 
 
 @dataclass
@@ -134,6 +140,7 @@ class Learner:
             self._wrapped = (trainable, self.world.wrap(self.network, self.device))
             self.forward = self._wrapped[1]
             if self.config.compile:
+                logging.getLogger("torch.utils.cpp_extension").addFilter(_is_worth_saying)
                 self.forward = torch.compile(self.forward)
 
     @contextmanager
