@@ -192,7 +192,11 @@ def _in_depth(one: "Explained") -> list[str]:
     lines.append(f"  {one.mult_adds.text}")
     if one.field is None:
         return lines
-    lines += ["", "receptive field", "  seen before + (kernel − 1)·jump; a stride multiplies the jump"]
+    lines += [
+        "",
+        "receptive field",
+        "  seen before + (kernel − 1)·jump; a stride multiplies the jump",
+    ]
     links = one.field.chain()
     width = max((len(link.layer) for link in links), default=0)
     lines += [f"  {link.layer:<{width}}  {link.text}" for link in links]

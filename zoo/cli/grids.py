@@ -1,7 +1,8 @@
 """Grids of numbers as text, side by side."""
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from itertools import pairwise
+from typing import TYPE_CHECKING
 
 from zoo.cli.output import terminal_width
 
@@ -10,7 +11,8 @@ if TYPE_CHECKING:
 
 _SHADES = " .:-=+*#%@"
 _PIPED_WIDTH = 80
-_MAX_ROWS = 40
+_MAX_ROWS = 32
+_SHADED_ROWS = 24
 _GAP = "   "
 
 
@@ -40,16 +42,15 @@ def image_block(title: str, grid: "Grid") -> list[str]:
         lines = lines_of(grid)
         if len(lines[0]) <= width:
             return [head, *lines]
-    lines = _shaded(grid, width)
-    low, high = number(float(grid.min())), number(float(grid.max()))
-    return [f"{head}, shaded from {low} (blank) to {high} (@)", *lines]
+    return [head, *_shaded(grid, width)]
 
 
 def beside(blocks: Sequence[Sequence[str]]) -> list[str]:
     """Blocks of lines side by side; below one another where the terminal is too narrow."""
     widths = [max(map(len, block)) for block in blocks]
     if sum(widths) + len(_GAP) * (len(blocks) - 1) > (terminal_width() or _PIPED_WIDTH):
-        return [line for block in blocks for line in ([*block, ""] if len(block) > 1 else block)]
+        below = [[line for line in block if line] for block in blocks]
+        return [line for block in below for line in (*block, "")][:-1]
     height = max(map(len, blocks))
     rows = zip(*([*block, *[""] * (height - len(block))] for block in blocks), strict=True)
     return [
@@ -59,24 +60,31 @@ def beside(blocks: Sequence[Sequence[str]]) -> list[str]:
 
 
 def _shaded(grid: "Grid", width: int) -> list[str]:
-    """A letter for each block of pixels, darker where its mean is larger."""
+    """What the letters mean, and a letter for each block of pixels."""
     import numpy as np
 
+    values = grid
+    is_signed = bool(grid.min() < 0)
+    if is_signed:  # what a filter answers strongly, with either sign
+        values = np.abs(grid)
     rows, columns = grid.shape
-    across = min(width, columns * 2)
     # A letter is about twice as high as it is wide.
-    down = max(1, min(rows, _MAX_ROWS, round(across / 2 * rows / columns)))
-    across = min(across, max(1, round(down * 2 * columns / rows)))
+    down = max(1, min(_SHADED_ROWS, rows, round(width / 2 * rows / columns)))
+    across = max(1, min(width, columns * 2, round(down * 2 * columns / rows)))
     row_edges = np.linspace(0, rows, down + 1).astype(int)
     column_edges = np.linspace(0, columns, across + 1).astype(int)
-    values = np.array([
+    reduce = np.max if is_signed else np.mean  # the mean of an edge and its surroundings is flat
+    blocks = np.array([
         [
-            grid[top : max(bottom, top + 1), left : max(right, left + 1)].mean()
-            for left, right in zip(column_edges[:-1], column_edges[1:], strict=True)
+            reduce(values[top:bottom, left : max(right, left + 1)])
+            for left, right in pairwise(column_edges)
         ]
-        for top, bottom in zip(row_edges[:-1], row_edges[1:], strict=True)
+        for top, bottom in pairwise(row_edges)
     ])  # fmt: skip
-    low, high = grid.min() / 2, grid.max() / 2
-    shares: Any = (values / 2 - low) / (high - low) if high > low else np.zeros_like(values)
+    low, high = float(values.min()), float(values.max())
+    # Halves, since a whole span may overflow.
+    shares = (blocks / 2 - low / 2) / (high / 2 - low / 2) if high > low else np.zeros_like(blocks)
     levels = np.rint(shares * (len(_SHADES) - 1)).astype(int)
-    return ["".join(_SHADES[level] for level in row).rstrip() for row in levels]
+    sign = ", either sign" if is_signed else ""
+    legend = f"{number(low)} blank to {number(high)} {_SHADES[-1]}{sign}"
+    return [legend, *("".join(_SHADES[level] for level in row).rstrip() for row in levels)]

@@ -7,8 +7,9 @@ from torch import nn
 
 from zoo.errors import NotFoundError, StructureError, did_you_mean
 from zoo.explain import formulas
+from zoo.explain.field import Field
 from zoo.explain.formulas import Formula
-from zoo.explain.receptive import Field, receptive_fields
+from zoo.explain.receptive import receptive_fields
 from zoo.layers import Shape
 from zoo.summary import LayerSummary, summarize
 

@@ -18,9 +18,9 @@ _NUMBER_PX = 12
 _TEXT, _FAINT = (24, 28, 36), (110, 116, 128)
 
 _FRAME = (200, 204, 212)
-_FILTER_PX, _MANY_FILTERS_PX = 72, 48
-_MAP_PX = 96
-_GRID_PX = 512
+_FILTER_PX, _MANY_FILTERS_PX = 80, 56
+_MAP_PX = 112
+_GRID_PX = 1024  # nothing that is worked on is larger
 
 MAX_FILTERS = 256
 """Filters on one sheet."""
@@ -66,7 +66,7 @@ def draw_filters(found: Filters, model: str, note: str = "") -> Image.Image:
     shown = f"{count} filters" if len(cells) == count else f"{len(cells)} of {count} filters"
     scale = "Each on its own scale, from its smallest weight (dark) to its largest (bright)"
     lines = [f"{scale}, {seen}.", *([f"{note[0].upper()}{note[1:]}."] if note else [])]
-    return _sheet(f"{model}, {found.layer}: {shown} of {height}×{width}", lines, rows)
+    return _sheet(f"{model}, {found.layer}: {shown} of {height}x{width}", lines, rows)
 
 
 def draw_maps(picture: Tensor, stages: Sequence[Stage], model: str, note: str = "") -> Image.Image:
@@ -81,14 +81,14 @@ def draw_maps(picture: Tensor, stages: Sequence[Stage], model: str, note: str = 
     channels, height, width = picture.shape
     pixels = picture[:3] if channels >= 3 else picture[:1].expand(3, -1, -1)
     seen = Image.fromarray(pixels.permute(1, 2, 0).contiguous().numpy())
-    rows = [_Row(f"the picture, {channels}×{height}×{width}", [_sized(seen)])]
+    rows = [_Row(f"the picture, {channels}x{height}x{width}", [_sized(seen, _MAP_PX)])]
     for stage in stages:
         maps, height, width = stage.shape
         shown = len(stage.maps)
         count = f"{maps} maps" if shown == maps else f"{shown} of {maps} maps"
         cells = [_cell(values.double().numpy(), _MAP_PX) for values in stage.maps]
-        label = f"{stage.layer}: {count} of {height}×{width}"
-        rows.append(_Row(label, [_sized(picture) for picture in cells]))
+        label = f"{stage.layer}: {count} of {height}x{width}"
+        rows.append(_Row(label, cells))
     lines = [
         "Each map on its own scale, from its smallest value (black) to its largest (white).",
         *([f"{note[0].upper()}{note[1:]}."] if note else []),
@@ -97,12 +97,16 @@ def draw_maps(picture: Tensor, stages: Sequence[Stage], model: str, note: str = 
 
 
 def draw_grid(values: Grid) -> Image.Image:
-    """A feature map in gray on its own scale, enlarged where it is small."""
+    """A feature map in gray on its own scale, enlarged where it is small.
+
+    Its sides are at most those of a picture that is worked on, so nothing is lost.
+    """
     return _cell(values, _GRID_PX)
 
 
 def _sheet(title: str, lines: Sequence[str], rows: Sequence[_Row]) -> Image.Image:
     """A white sheet with a title and rows of cells."""
+    title = "".join(letter if letter.isprintable() else "?" for letter in title)
     line = _LABEL_PX + _GAP_PX
     heading = _MARGIN_PX + _TITLE_PX + _GAP_PX + len(lines) * line + _GAP_PX
     width = max(
@@ -126,30 +130,26 @@ def _sheet(title: str, lines: Sequence[str], rows: Sequence[_Row]) -> Image.Imag
 
 
 def _cell(values: Grid, side_px: int) -> Image.Image:
-    """Values from their smallest, black, to their largest, white, enlarged in whole pixels.
+    """Values from their smallest, black, to their largest, white.
 
     Args:
         values: (rows, columns), or (rows, columns, 3) for colours.
-        side_px: of the longer side at least; larger grids keep their size.
+        side_px: of the longer side, about.
     """
-    finite = np.nan_to_num(values, nan=0.0)
+    finite = np.nan_to_num(values)
     low, high = finite.min() / 2, finite.max() / 2  # halves: a whole span may overflow
     shares = (finite / 2 - low) / (high - low) if high > low else np.full_like(finite, 0.5)
-    picture = Image.fromarray(np.rint(shares * 255).astype(np.uint8))
-    factor = max(1, -(-side_px // max(picture.size)))
+    return _sized(Image.fromarray(np.rint(shares * 255).astype(np.uint8)), side_px)
+
+
+def _sized(picture: Image.Image, side_px: int) -> Image.Image:
+    """A picture whose longer side has about so many pixels: whole multiples, or shrunk."""
+    factor = side_px // max(picture.size)
+    if factor < 1:
+        picture.thumbnail((side_px, side_px), Image.Resampling.BOX)
+        return picture
     size = picture.width * factor, picture.height * factor
     return picture.resize(size, Image.Resampling.NEAREST)
-
-
-def _sized(picture: Image.Image) -> Image.Image:
-    """At most somewhat larger than a map is drawn, at least as large."""
-    most = _MAP_PX + _MAP_PX // 4
-    if max(picture.size) < _MAP_PX:
-        factor = -(-_MAP_PX // max(picture.size))
-        size = picture.width * factor, picture.height * factor
-        return picture.resize(size, Image.Resampling.NEAREST)
-    picture.thumbnail((most, most), Image.Resampling.BOX)
-    return picture
 
 
 def _draw_row(drawn: Image.Image, pen: ImageDraw.ImageDraw, row: _Row, top: int) -> None:

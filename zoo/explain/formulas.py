@@ -205,7 +205,10 @@ def _parameter_formulas(module: nn.Module) -> Iterator[_Candidate]:
         yield _linear(module.in_features, module.out_features, has_bias=module.bias is not None)
     elif isinstance(module, _NormBase):
         yield _norm(module)
-    elif isinstance(module, nn.MultiheadAttention) and module.in_proj_weight is not None:
+    elif (
+        isinstance(module, nn.MultiheadAttention)
+        and getattr(module, "in_proj_weight", None) is not None
+    ):
         yield _attention(module)
 
 
@@ -245,7 +248,7 @@ def _norm(module: _NormBase) -> _Candidate:
 
 def _attention(module: nn.MultiheadAttention) -> _Candidate:
     size = module.embed_dim
-    if module.in_proj_bias is None:
+    if getattr(module, "in_proj_bias", None) is None:
         return f"{size}·{size}·4", 4 * size**2, "queries, keys, values and the output, no bias"
     text = f"({size} + 1)·{size}·4"
     return text, 4 * (size + 1) * size, "(inputs + a bias) for queries, keys, values and the output"
