@@ -24,6 +24,7 @@ explain = group(
 )
 
 _MAX_STEPS = 100
+_MAX_STEP_VALUES = 20_000  # of all windows
 
 
 class Kind(StrEnum):
@@ -171,12 +172,14 @@ def _worked(found: "Worked", steps: bool, png: Path | None) -> Result:
     }
     text = [*_sides_text(found), "", *_drawn(found)]
     if any(found.left_over):
+        rows, columns = found.left_over
         OUTPUT.note(
-            f"{found.left_over[0]} rows at the bottom and {found.left_over[1]} columns at the "
-            "right are left out: no whole window fits there"
+            f"the last {rows} of {found.image.shape[0]} rows and the last {columns} of "
+            f"{found.image.shape[1]} columns are left out: no whole window fits there"
         )
     if steps:
-        shown = list(islice(found.steps(), _MAX_STEPS))
+        count = max(1, min(_MAX_STEPS, _MAX_STEP_VALUES // (found.size[0] * found.size[1])))
+        shown = list(islice(found.steps(), count))
         if found.output.size > len(shown):
             OUTPUT.note(f"the first {len(shown)} of {found.output.size:,} steps")
         document["steps"] = [_step(one) for one in shown]

@@ -85,11 +85,10 @@ def convolve(image: Grid, kernel: Grid, *, stride: int = 1, padding: str | int =
     padded = np.pad(image, ((above, below), (left, right)))
     _check_fits(padded, kernel.shape, image, "kernel")
     # A fixed order of additions, so that every machine gives the same digits.
-    output = sum(
-        _shifted(padded, (row, column), kernel.shape, stride) * weight
-        for (row, column), weight in np.ndenumerate(kernel)
-    )
-    assert isinstance(output, np.ndarray)
+    output = np.zeros_like(_shifted(padded, (0, 0), kernel.shape, stride))
+    with np.errstate(over="ignore", invalid="ignore"):  # said below
+        for (row, column), weight in np.ndenumerate(kernel):
+            output += _shifted(padded, (row, column), kernel.shape, stride) * weight
     _check_finite(output)
     return Worked(padded, kernel, _pair(kernel), stride, (above, below, left, right), output)
 
@@ -109,7 +108,8 @@ def pool(image: Grid, size: int, kind: Kind, *, stride: int | None = None) -> Wo
     stride = stride or size
     _check_fits(image, (size, size), image, "window")
     windows = np.lib.stride_tricks.sliding_window_view(image, (size, size))
-    output = _REDUCE[kind](windows[::stride, ::stride], axis=(2, 3))
+    with np.errstate(over="ignore", invalid="ignore"):  # said below
+        output = _REDUCE[kind](windows[::stride, ::stride], axis=(2, 3))
     _check_finite(output)
     return Worked(image, None, (size, size), stride, (0, 0, 0, 0), output, kind)
 

@@ -17,8 +17,8 @@ _ELEMENTWISE = frozenset({
     "add", "iadd", "add_", "sub", "isub", "sub_", "mul", "imul", "mul_", "truediv", "div", "div_",
     "neg", "pow", "sqrt", "exp", "relu", "relu_", "relu6", "leaky_relu", "elu", "selu", "gelu",
     "silu", "mish", "hardswish", "hardsigmoid", "hardtanh", "sigmoid", "sigmoid_", "tanh", "tanh_",
-    "clamp", "dropout", "dropout2d", "contiguous", "clone", "to", "float", "type_as", "detach", "pad",
-    "stochastic_depth", "local_response_norm",
+    "clamp", "dropout", "dropout2d", "contiguous", "clone", "to", "float", "type_as", "detach",
+    "pad", "stochastic_depth", "local_response_norm",
 })  # fmt: skip
 
 
@@ -174,22 +174,21 @@ class Call:
         if self.takes_item:
             return self._same_dims()
         indices = index if isinstance(index, tuple) else (index,)
+        named = sum(each is not None and each is not Ellipsis for each in indices)
         dims, left = [], list(self.view_in.dims)
         for each in indices:
             if each is None:
                 dims.append("")
+            elif each is Ellipsis:
+                count = len(self.view_in.dims) - named
+                dims, left = [*dims, *left[:count]], left[count:]
             elif isinstance(each, slice):
                 dims.append(left.pop(0))
-            elif each is Ellipsis:
-                rest = sum(i is not None and i is not Ellipsis for i in indices)
-                while len(left) > rest - len(dims):
-                    dims.append(left.pop(0))
             elif isinstance(each, int):
                 left.pop(0)
             else:
                 return self._lost("an index")
-        dims += left
-        return replace(self.view_in, dims=tuple(dims))
+        return replace(self.view_in, dims=(*dims, *left))
 
     def _permuted(self, name: str) -> View:
         dims = list(self.view_in.dims)

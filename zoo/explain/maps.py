@@ -73,10 +73,11 @@ def stages(source: Source, picture: Path, *, count: int) -> tuple[Tensor, list[S
 
     def keep(module: nn.Module, _: Any, output: Any) -> None:
         nonlocal previous
-        if not isinstance(output, Tensor) or output.ndim != 4 or output is previous:
-            return  # a container ends with what its last layer gave
+        if not isinstance(output, Tensor) or output.ndim != 4:
+            return
         # Normalizations and activations keep the shape of the maps before them; layers with other
-        # dimensions, such as ConvNeXt's, hold channels last.
+        # dimensions, such as ConvNeXt's, hold channels last. What changes a tensor in place, or
+        # ends with one, gives it its name.
         if _makes_maps(module) or (previous is not None and output.shape == previous.shape):
             previous = output
             latest[output.shape[2], output.shape[3]] = (names[module], output)
