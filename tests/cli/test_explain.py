@@ -2,7 +2,6 @@
 
 import csv
 import io
-import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -71,9 +70,10 @@ def test_a_picture_is_shaded_and_written(zoo: Zoo, picture: Path, tmp_path: Path
     flags = ("--picture", picture, "--kernel", "-1 1", "--png", output)
     ended = zoo("explain", "conv", *flags, "--steps")
     assert "feature map 40×59" in ended.stdout
-    assert max(len(line) for line in ended.stdout.splitlines()) <= 80
+    shaded = ended.stdout.partition(str(output))[0]
+    assert max(len(line) for line in shaded.splitlines()) <= 80
     assert "the first 100 of 2,360 steps" in ended.stderr
-    assert Image.open(output).size == (59 * 17, 40 * 17)
+    assert _size(output) == [59 * 17, 40 * 17]
     again = zoo("explain", "conv", *flags)
     assert (again.code, again.stdout) == (2, "")
     assert "--force" in again.stderr
@@ -89,7 +89,11 @@ def test_a_picture_is_shaded_and_written(zoo: Zoo, picture: Path, tmp_path: Path
         (("conv", "--image", "1 nan", "--kernel", "1"), 2, "row 1, column 2: 'nan'"),
         (("conv", "--image", "1", "--kernel", "inf"), 2, "--kernel: row 1, column 1: 'inf'"),
         (("conv", "--image", "", "--kernel", "1"), 2, "--image: row 1 is empty"),
-        (("conv", "--image", "1", "--kernel", "1", "--stride", "0"), 2, "0 is not in the range"),
+        (
+            ("conv", "--image", "1", "--kernel", "1", "--stride", "0"),
+            2,
+            "greater than or equal to 1",
+        ),
         (("conv", "--image", "1", "--kernel", "1", "--padding", "some"), 2, "valid, same, or"),
         (("conv", "--image", "1", "--kernel", "1", "--padding", "3"), 2, "too much for a kernel"),
         (("conv", "--kernel", "1"), 2, "either --image or --picture"),
@@ -98,7 +102,7 @@ def test_a_picture_is_shaded_and_written(zoo: Zoo, picture: Path, tmp_path: Path
         (("conv", "--picture", "none.png", "--kernel", "1"), 4, "no such file or directory"),
         (("pool", "--image", "1 2; 3 4", "--size", "3"), 2, "3×3 does not fit into an image of"),
         (("pool", "--image", "1", "--kind", "min"), 2, "min"),
-        (("learn", "--size", "4"), 2, "4 is not in the range"),
+        (("learn", "--size", "4"), 2, "less than or equal to 3"),
         (("layers", "lenet6"), 2, "Did you mean lenet5?"),
         (("layers", "lenet5", "--layer", "c33"), 2, "Did you mean c3?"),
         (("layers", "lenet5", "--input-size", "20"), 2, "at least 32×32"),
@@ -174,7 +178,7 @@ def test_filters_and_maps_of_a_run(zoo: Zoo, trained: Path, picture: Path, tmp_p
     ended = zoo("explain", "filters", trained, "-o", sheet, "--json")
     assert (ended.json["filters"], ended.json["shape"], ended.json["layer"]) == (6, [1, 5, 5], "c1")
     assert ended.json["notes"] == []
-    assert list(Image.open(sheet).size) == ended.json["size"]
+    assert _size(sheet) == ended.json["size"]
     maps = tmp_path / "maps.png"
     stages = zoo("explain", "maps", trained, picture, "-o", maps, "--json").json["stages"]
     assert stages == [
@@ -202,12 +206,19 @@ def test_random_weights_and_colours(zoo: Zoo, picture: Path, tmp_path: Path) -> 
     assert not _is_gray(tmp_path / "c.png")  # the picture itself
 
 
+def _size(path: Path) -> list[int]:
+    with Image.open(path) as picture:
+        return list(picture.size)
+
+
 def _is_gray(path: Path) -> bool:
-    pixels = list(Image.open(path).convert("RGB").crop((24, 90, 200, 170)).get_flattened_data())
-    return all(max(pixel) - min(pixel) < 16 for pixel in pixels)
+    with Image.open(path) as picture:
+        pixels = picture.convert("RGB").tobytes()
+    triples = zip(pixels[::3], pixels[1::3], pixels[2::3], strict=True)
+    # Text and frames have a tinge of blue.
+    return all(max(triple) - min(triple) < 20 for triple in triples)
 
 
-@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="no /dev/full")
 def test_a_disk_that_takes_nothing_is_exit_6(
     zoo: Zoo, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

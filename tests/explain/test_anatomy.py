@@ -180,5 +180,5 @@ def test_a_layer_that_runs_twice_and_one_with_anothers_tensors() -> None:
 def test_an_unknown_layer_is_named() -> None:
     layers = explain(modelfile.outline(modelfile.resolve("lenet5").description), (1, 32, 32)).layers
     assert find(layers, "c3") == 2
-    with pytest.raises(NotFoundError, match="Did you mean c3?"):
+    with pytest.raises(NotFoundError, match=r"Did you mean c3\?"):
         find(layers, "c33")

@@ -84,7 +84,7 @@ def test_any_pooling_is_torchs(size: int, stride: int | None) -> None:
 def test_what_does_not_fit_is_said_with_both_sizes() -> None:
     with pytest.raises(UsageError, match="kernel of 3×3 does not fit into an image of 2×2"):
         convolve(np.ones((2, 2)), KERNEL)
-    with pytest.raises(UsageError, match="kernel of 5×1 .* an image of 2×2"):
+    with pytest.raises(UsageError, match=r"kernel of 5×1 .* an image of 2×2"):
         convolve(np.ones((2, 2)), np.ones((5, 1)))
     with pytest.raises(UsageError, match="padded to 4×4"):
         convolve(np.ones((2, 2)), np.ones((5, 5)), padding=1)

@@ -103,8 +103,8 @@ def _all_layers(
 
 
 _FOOTER = (
-    "Sees: the pixels of the picture that one output value depends on, and how many pixels\n"
-    "its neighbour's lie further on. --layer NAME explains one layer step by step."
+    "Sees: the pixels of the picture that one output value depends on, and how many\n"
+    "pixels its neighbour's lie further on. --layer NAME explains one layer."
 )
 
 

@@ -127,8 +127,8 @@ def _descended(history: "Sequence[Moment]", names: Sequence[str], size: int) -> 
     yield "2. Start with random numbers and follow the derivatives (gradient descent)"
     yield ""
     yield f"It learns from {pictures} pictures: each pattern, and each with any one pixel wrong."
-    yield "A filter is wanted to score the pixels that agree with its pattern less those that"
-    yield f"differ. At each step, weight = weight - {RATE:g} · d error / d weight."
+    yield "A filter is wanted to score the pixels that agree with its pattern less those"
+    yield f"that differ. At each step, weight = weight - {RATE:g} · d error / d weight."
     yield ""
     for moment in _excerpt(history):
         yield from beside([
