@@ -54,6 +54,7 @@ def test_any_convolution_is_torchs(
 
 
 @pytest.mark.parametrize("size", [1, 2, 3, 4])
+@pytest.mark.filterwarnings("ignore:Using padding='same'")
 def test_same_padding_is_torchs_and_with_a_stride_kerass(size: int) -> None:
     kernel = np.arange(size * size, dtype=float).reshape(size, size)
     tensors = torch.from_numpy(SLIDE)[None, None], torch.from_numpy(kernel)[None, None]
