@@ -45,6 +45,7 @@ MAY_IMPORT = {
         "data", "schema", "recipe", "layers", "description", "modelfile", "evaluation", "devices",
         "downloads", "precision", "provenance", "tensorfile", "weights",
     },
+    "explain": {"data", "layers", "modelfile", "schema", "summary"},
     "runs": {"tensorfile", "training"},
     "doctor": {"devices", "places", "precision", "shipped"},
     "__main__": {"cli"},

@@ -48,6 +48,10 @@ def heavy_modules(*arguments: str) -> list[str]:
         ("data", "check", "--help"),
         ("train", "--help"),
         ("summary", "--help"),
+        ("explain", "--help"),
+        ("explain", "layers", "--help"),
+        ("explain", "conv", "--help"),
+        ("explain", "learn"),
         ("predict", "--help"),
         ("evaluate", "--help"),
         ("data", "fetch", "--help"),
@@ -70,6 +74,12 @@ def test_showing_and_comparing_runs_imports_no_torch(trained: Path, tmp_path: Pa
     shutil.copytree(trained, tmp_path / "other")
     for command in (("show", str(trained)), ("compare", str(trained), str(tmp_path / "other"))):
         assert heavy_modules("runs", *command) == ["numpy", "pandas"]
+
+
+def test_a_typed_image_needs_no_torch() -> None:
+    arguments = ("--image", "1 2; 3 4", "--kernel", "1")
+    assert heavy_modules("explain", "conv", *arguments) == ["numpy"]
+    assert heavy_modules("explain", "pool", "--image", "1 2; 3 4") == ["numpy"]
 
 
 def test_the_probe_would_notice() -> None:

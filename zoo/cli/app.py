@@ -167,6 +167,8 @@ def register_commands() -> None:
     from zoo.cli import list as list_command  # isort: skip
     from zoo.cli import show, summary, build, train, evaluate, predict, recipes  # isort: skip
     from zoo.cli import data_check, data_fetch, data_preview, doctor, runs  # isort: skip
+    from zoo.cli import explain, explain_learn, explain_layers, explain_drawings  # isort: skip
 
     _ = (list_command, show, summary, build, train, evaluate, predict, recipes)
     _ = (data_check, data_fetch, data_preview, doctor, runs)
+    _ = (explain, explain_learn, explain_layers, explain_drawings)

@@ -1,0 +1,99 @@
+"""`zoo explain filters | maps`: PNG sheets of what a network looks for and sees."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from zoo.cli.app import OUTPUT, command
+from zoo.cli.explain import explain
+from zoo.cli.options import Force, ModelArg
+from zoo.cli.output import Result, shape
+from zoo.files import check_output_file
+
+if TYPE_CHECKING:
+    from zoo.modelfile import Source
+
+PngOutput = Annotated[
+    Path, typer.Option("--output", "-o", metavar="FILE", help="The PNG to write.")
+]
+
+
+@command(
+    explain,
+    "filters",
+    example="zoo explain filters runs/lenet5-digits -o filters.png",
+)
+def filters(model: ModelArg, output: PngOutput, force: Force = False) -> Result:
+    """Draw the filters of the first convolution, each on its own scale."""
+    from zoo import modelfile
+
+    check_output_file(output, force=force)
+    source = modelfile.resolve(model)
+    note = _noted(source)
+
+    from zoo.data.preview import write_png
+    from zoo.explain.drawing import MAX_FILTERS, draw_filters
+    from zoo.explain.maps import first_filters
+
+    found = first_filters(source)
+    if len(found.weights) > MAX_FILTERS:
+        OUTPUT.note(f"the sheet shows {MAX_FILTERS} of {len(found.weights):,} filters")
+    sheet = draw_filters(found, source.name, note)
+    write_png(sheet, output)
+    count, *sides = found.weights.shape
+    document = {
+        "model": source.name,
+        "output": str(output),
+        "layer": found.layer,
+        "filters": count,
+        "shape": sides,
+        "size": list(sheet.size),
+    }
+    return Result(document, f"{output}: {count} filters of {shape(sides)} of {found.layer}")
+
+
+@command(
+    explain,
+    "maps",
+    example="zoo explain maps runs/lenet5-digits seven.png -o maps.png",
+)
+def maps(
+    model: ModelArg,
+    picture: Annotated[
+        Path, typer.Argument(metavar="PICTURE", help="The file that the network looks at.")
+    ],
+    output: PngOutput,
+    force: Force = False,
+) -> Result:
+    """Draw the feature maps that a picture gives: the last layer of each resolution."""
+    from zoo import modelfile
+
+    check_output_file(output, force=force)
+    source = modelfile.resolve(model)
+
+    from zoo.data.preview import write_png
+    from zoo.explain.drawing import MAPS_A_ROW, draw_maps
+    from zoo.explain.maps import stages
+
+    image, found = stages(source, picture, count=MAPS_A_ROW)
+    sheet = draw_maps(image, found, source.name, _noted(source))
+    write_png(sheet, output)
+    document = {
+        "model": source.name,
+        "picture": str(picture),
+        "output": str(output),
+        "stages": [{"layer": stage.layer, "shape": stage.shape} for stage in found],
+        "size": list(sheet.size),
+    }
+    lines = [f"  {stage.layer}  {shape(stage.shape)}" for stage in found]
+    return Result(document, "\n".join([f"{output}: the maps of {len(found)} layers", *lines]))
+
+
+def _noted(source: "Source") -> str:
+    """Notes that nothing is trained, and gives the note; empty where something is."""
+    if source.description.is_trained:
+        return ""
+    note = "the weights are random: nothing is trained yet"
+    OUTPUT.note(note)
+    return note
