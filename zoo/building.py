@@ -54,7 +54,7 @@ def build_file(
     description = modelfile.with_edits(source.description, edits)
     if source.path is not None and seed is not None and not edits:
         raise UsageError(f"--seed does not apply: every weight of {source.name} is kept.")
-    notes = []
+    notes = list(description.notes)
     network = modelfile.instantiate(source, edits, seed=seed or 0)
     if source.path is not None and edits:
         notes.append("layers that changed start with fresh weights, all others keep theirs")

@@ -259,10 +259,14 @@ def save(path: Path, network: "nn.Module", description: Description) -> None:
 
 
 def _construct(description: Description) -> "nn.Module":
-    module, _, attribute = catalog.find(description.architecture).builder.partition(":")
+    card = catalog.find(description.architecture)
+    module, _, attribute = card.builder.partition(":")
     builder = getattr(import_module(module), attribute)
+    unknown = {"auxiliary"} if card.auxiliary_from is None else set()
     try:
-        network: nn.Module = builder(**description.arguments.model_dump())
+        network: nn.Module = builder(
+            **card.options, **description.arguments.model_dump(exclude=unknown)
+        )
     except RuntimeError as error:
         if not is_out_of_memory(error):
             raise

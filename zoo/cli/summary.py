@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from zoo.cli.app import app, command
+from zoo.cli.app import OUTPUT, app, command
 from zoo.cli.layer_settings import parse_settings
 from zoo.cli.options import InChannels, InputSize, LayerSettings, ModelArg, NumClasses, parse_size
 from zoo.cli.output import Column, Result, Table, compact, count, shape
@@ -79,6 +79,8 @@ def summary(
         input_size=parse_size(input_size),
     )
     description = modelfile.with_edits(source.description, edits)
+    for note in description.notes:
+        OUTPUT.note(note)
     found = summarize(
         modelfile.outline(description), description.input_shape, name=source.name, depth=depth
     )

@@ -125,6 +125,7 @@ def assemble(request: Request, world: World) -> tuple[Prepared, Task]:
     precision = choose_precision(recipe.train, request.device, world)
     devices.use_threads(request.threads)
     description, notes = _described(source, recipe)
+    notes += description.notes
     donor = None
     if source.path is None and request.weights is None and needs_head(recipe.train):
         notes.append(
