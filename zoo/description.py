@@ -74,6 +74,11 @@ class Description(BaseModel):
         return self.training is not None or self.origin != RANDOM
 
     @property
+    def is_headless(self) -> bool:
+        """Whether its top was taken off, so that it gives features and names no class."""
+        return any(edit.get("edit") == "no-top" for edit in self.edits)
+
+    @property
     def input_shape(self) -> tuple[int, int, int]:
         """Channels, height, width of the network's input."""
         return (self.arguments.in_channels, *self.arguments.input_size)

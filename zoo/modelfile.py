@@ -111,6 +111,19 @@ def locate(model: str) -> Path:
     return path
 
 
+def check_has_head(source: Source) -> None:
+    """Refuses a network that tells no classes apart.
+
+    Raises:
+        UsageError: its top was taken off.
+    """
+    if source.description.is_headless:
+        raise UsageError(
+            f"{source.name} gives features and no classes: its top was taken off.",
+            hint=f"zoo build {source.card.name} -o FILE keeps the top.",
+        )
+
+
 def with_edits(description: Description, edits: "Sequence[Edit]") -> Description:
     """The description with further edits appended."""
     added = tuple(edit.model_dump(mode="json") for edit in edits)

@@ -109,6 +109,7 @@ def prepare(request: Request, world: World | None = None) -> Session:
 def assemble(request: Request, world: World) -> tuple[Prepared, Task]:
     """Everything that a training needs but its run directory, and where the pictures are from."""
     source = modelfile.resolve(request.model)
+    modelfile.check_has_head(source)
     if request.weights is not None and source.path is not None:
         raise UsageError(
             f"{source.name} has weights already.", hint="--weights goes with an architecture."
