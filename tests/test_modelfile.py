@@ -4,6 +4,7 @@ import json
 import os
 import pickle
 import struct
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ import pytest
 import torch
 from torch import nn
 
-from zoo import description, modelfile, tensorfile
+from zoo import catalog, description, modelfile, tensorfile
 from zoo.catalog import CARDS, Architecture, find
 from zoo.errors import ModelFileError, NotFoundError, StructureError, UsageError
 from zoo.surgery import SetHyperparameter
@@ -316,3 +317,58 @@ def test_structure_errors_of_the_user_stay_theirs() -> None:
     edit = SetHyperparameter(layer="c5", field="kernel_size", value=9)
     with pytest.raises(StructureError):
         modelfile.build(modelfile.with_edits(description.describe(find("lenet5")), [edit]))
+
+
+class Family(nn.Module):
+    """One of a family of networks, with a classifier that small pictures go without."""
+
+    def __init__(
+        self,
+        depth: int,
+        num_classes: int,
+        in_channels: int,
+        input_size: tuple[int, int],
+        auxiliary: bool,
+    ) -> None:
+        super().__init__()
+        self.layers = nn.Sequential(*(nn.Linear(in_channels, in_channels) for _ in range(depth)))
+        self.out = nn.Linear(in_channels, num_classes)
+        self.aux = nn.Linear(in_channels, num_classes) if auxiliary else None
+
+
+@pytest.fixture
+def family(monkeypatch: pytest.MonkeyPatch) -> Architecture:
+    card = replace(
+        find("lenet5"),
+        name="family",
+        builder=f"{__name__}:Family",
+        options={"depth": 3},
+        auxiliary_from=16,
+    )
+    monkeypatch.setitem(catalog._BY_NAME, "family", card)
+    return card
+
+
+def test_a_builder_gets_the_options_of_its_card(family: Architecture) -> None:
+    network = modelfile.build(description.describe(family))
+    assert isinstance(network, Family)
+    assert len(network.layers) == 3
+
+
+def test_small_pictures_go_without_auxiliary_classifiers(
+    family: Architecture, tmp_path: Path
+) -> None:
+    for size, sees in (((16, 99), True), ((99, 15), False)):
+        described = description.describe(family, input_size=size)
+        network = modelfile.build(described)
+        assert isinstance(network, Family)
+        assert (network.aux is not None) == described.arguments.auxiliary == sees
+        assert ("at least 16×16, not 99×15" in "".join(described.notes)) == (not sees)
+        modelfile.save(tmp_path / "m", network, described)
+        assert type(modelfile.load(tmp_path / "m")) is Family  # it says so itself
+
+
+def test_a_file_from_before_auxiliary_classifiers_loads(lenet5: Path) -> None:
+    described = modelfile.read_description(lenet5).model_dump(mode="json")
+    del described["arguments"]["auxiliary"]
+    assert description.Description.model_validate(described).arguments.auxiliary

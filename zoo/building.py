@@ -9,7 +9,7 @@ from zoo.description import Description
 from zoo.errors import UsageError
 from zoo.files import check_output_file
 from zoo.summary import Summary, summarize
-from zoo.surgery import Edit
+from zoo.surgery import Edit, NoTop
 from zoo.weights import load_weights
 
 
@@ -34,16 +34,29 @@ def build_file(
     input_size: tuple[int, int] | None = None,
     weights: Path | None = None,
     edits: Sequence[Edit] = (),
+    no_top: bool = False,
     seed: int | None = None,
     force: bool = False,
 ) -> Built:
     """Writes MODEL with these arguments, edits and weights.
 
+    Args:
+        model: what the user typed.
+        output: the model file.
+        num_classes: of a bare architecture.
+        in_channels: of a bare architecture.
+        input_size: of a bare architecture; height and width.
+        weights: loaded into the whole network.
+        edits: applied before the weights come.
+        no_top: take off, after that, what tells classes apart.
+        seed: draws the first weights.
+        force: replace the output.
+
     Raises:
         NotFoundError: MODEL is nothing.
         OutputExistsError: the output exists and `force` is false.
         UsageError: a seed that draws nothing.
-        StructureError: an edit or the input size does not fit.
+        StructureError: an edit or the input size does not fit, or there is no top to take off.
         ModelFileError: a file is refused, or a tensor does not fit.
         DiskError: the output can't be written.
     """
@@ -54,7 +67,7 @@ def build_file(
     description = modelfile.with_edits(source.description, edits)
     if source.path is not None and seed is not None and not edits:
         raise UsageError(f"--seed does not apply: every weight of {source.name} is kept.")
-    notes = []
+    notes = list(description.notes)
     network = modelfile.instantiate(source, edits, seed=seed or 0)
     if source.path is not None and edits:
         notes.append("layers that changed start with fresh weights, all others keep theirs")
@@ -72,8 +85,26 @@ def build_file(
             notes += inherited
     elif source.path is None:
         notes.append("the weights are random: nothing is trained yet")
+    if no_top:
+        top = without_top(description, num_classes)
+        network = NoTop().apply(network, shape)
+        description, before, after = top, after, summarize(network, shape, name=source.name)
     modelfile.save(output, network, description)
     return Built(output, description, before, after, tuple(notes))
+
+
+def without_top(description: Description, num_classes: int | None = None) -> Description:
+    """The description of a network whose top is taken off.
+
+    Raises:
+        UsageError: classes are asked for, or it has no top.
+    """
+    if num_classes is not None:
+        raise UsageError("--num-classes does not apply: --no-top takes the classes off.")
+    if description.is_headless:
+        raise UsageError("--no-top does not apply: the network's top was taken off already.")
+    bare = description.model_copy(update={"classes": (), "metrics": {}})
+    return modelfile.with_edits(bare, [NoTop()])
 
 
 def _inheriting(description: Description, donor: Description) -> tuple[Description, list[str]]:

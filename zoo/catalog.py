@@ -4,8 +4,8 @@ A card names its builder by dotted path and states its counts, so that listing i
 `tests/test_catalog.py` builds every card and holds what it states.
 """
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 from zoo.errors import NotFoundError, UsageError, closest
@@ -18,6 +18,8 @@ class Architecture:
     name: str
     builder: str
     """`module:callable`, called with num_classes, in_channels and input_size."""
+    options: Mapping[str, Any] = field(default_factory=dict, hash=False)
+    """Further keyword arguments of the builder, so that one file serves a family."""
     family: str
     year: int
     title: str
@@ -28,6 +30,11 @@ class Architecture:
     content_px: int | None = None
     """Side of the square that pictures are fitted into before padding; None is the whole input."""
     num_classes: int = 1000
+    auxiliary_from: int | None = None
+    """Smallest side in pixels that the auxiliary classifiers can see; None where it has none.
+
+    Such a network's builder takes `auxiliary` too.
+    """
     params: int
     """Parameters in PyTorch's count: batch-norm statistics left out."""
     total_params: int

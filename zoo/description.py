@@ -24,6 +24,8 @@ class Arguments(BaseModel):
     in_channels: int = Field(ge=1, le=4096)
     input_size: tuple[Side, Side]
     """Height and width in pixels."""
+    auxiliary: bool = True
+    """Whether the auxiliary classifiers are there, in a network that can have them."""
 
 
 class Training(BaseModel):
@@ -72,9 +74,26 @@ class Description(BaseModel):
         return self.training is not None or self.origin != RANDOM
 
     @property
+    def is_headless(self) -> bool:
+        """Whether its top was taken off, so that it gives features and names no class."""
+        return any(edit.get("edit") == "no-top" for edit in self.edits)
+
+    @property
     def input_shape(self) -> tuple[int, int, int]:
         """Channels, height, width of the network's input."""
         return (self.arguments.in_channels, *self.arguments.input_size)
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What people should know of the network before they use it."""
+        smallest = catalog.find(self.architecture).auxiliary_from
+        if smallest is None or self.arguments.auxiliary:
+            return ()
+        height, width = self.arguments.input_size
+        return (
+            f"{self.architecture} goes without its auxiliary classifiers: they need pictures of at "
+            f"least {smallest}×{smallest}, not {height}×{width}",
+        )
 
 
 def describe(
@@ -99,10 +118,12 @@ def describe(
     """
     card = catalog.find(card) if isinstance(card, str) else card
     preprocess = preprocess or Preprocess()
+    size = input_size or preprocess.size or card.input_shape[1:]
     arguments = Arguments(
         num_classes=num_classes or card.num_classes,
         in_channels=in_channels or preprocess.channels or card.input_shape[0],
-        input_size=input_size or preprocess.size or card.input_shape[1:],
+        input_size=size,
+        auxiliary=card.auxiliary_from is None or min(size) >= card.auxiliary_from,
     )
     return Description(
         architecture=card.name,

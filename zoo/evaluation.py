@@ -111,8 +111,8 @@ def evaluate(
         progress: follows the decoding.
 
     Raises:
-        UsageError: MODEL is a bare architecture, there is no recipe or split to use, or the
-            device lacks the precision.
+        UsageError: MODEL is a bare architecture or has no top, there is no recipe or split to
+            use, or the device lacks the precision.
         DataError: the recipe's classes are not the model's.
     """
     arithmetic = choose(precision, torch.device(device))
@@ -122,6 +122,7 @@ def evaluate(
             f"{source.name} is an architecture with nothing trained in it.",
             hint=f"zoo train {source.name}",
         )
+    modelfile.check_has_head(source)
     task = task_of(
         source,
         recipe_name=recipe_name,

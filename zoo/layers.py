@@ -96,7 +96,7 @@ def ordered(network: nn.Module, input_shape: Shape) -> Sequence:
             if info.executed:
                 rows[key].mult_adds += _mult_adds(info)
                 latest = rows[key]
-        elif _is_activation(info.module) and latest is not None:
+        elif is_activation(info.module) and latest is not None:
             name = getattr(info.module, "activation_name", type(info.module).__name__.lower())
             latest.activation = latest.activation or name
         elif _is_row(info.module):
@@ -108,7 +108,7 @@ def ordered(network: nn.Module, input_shape: Shape) -> Sequence:
             rows[key] = Layer(name, "Parameter", None, names[key])
     for name, module in network.named_modules():
         unseen = id(module) not in rows and id(module) not in inside
-        if unseen and _is_row(module) and not _is_activation(module):
+        if unseen and _is_row(module) and not is_activation(module):
             rows[id(module)] = Layer(name, type_name(module), module, name)  # it never runs
     _assign_tensors(network, rows)
     shapes = {names[id(i.module)]: tuple(i.output_size[1:]) for i in infos if i.executed}
@@ -150,7 +150,8 @@ def own_tensors(module: nn.Module) -> Iterator[Tensor]:
             yield buffer
 
 
-def _is_activation(module: nn.Module) -> bool:
+def is_activation(module: nn.Module) -> bool:
+    """Whether it is one of torch's activations, without parameters."""
     return isinstance(module, _ACTIVATIONS) and not any(True for _ in module.parameters())
 
 

@@ -111,6 +111,19 @@ def locate(model: str) -> Path:
     return path
 
 
+def check_has_head(source: Source) -> None:
+    """Refuses a network that tells no classes apart.
+
+    Raises:
+        UsageError: its top was taken off.
+    """
+    if source.description.is_headless:
+        raise UsageError(
+            f"{source.name} gives features and no classes: its top was taken off.",
+            hint=f"zoo build {source.card.name} -o FILE keeps the top.",
+        )
+
+
 def with_edits(description: Description, edits: "Sequence[Edit]") -> Description:
     """The description with further edits appended."""
     added = tuple(edit.model_dump(mode="json") for edit in edits)
@@ -259,10 +272,14 @@ def save(path: Path, network: "nn.Module", description: Description) -> None:
 
 
 def _construct(description: Description) -> "nn.Module":
-    module, _, attribute = catalog.find(description.architecture).builder.partition(":")
+    card = catalog.find(description.architecture)
+    module, _, attribute = card.builder.partition(":")
     builder = getattr(import_module(module), attribute)
+    unknown = {"auxiliary"} if card.auxiliary_from is None else set()
     try:
-        network: nn.Module = builder(**description.arguments.model_dump())
+        network: nn.Module = builder(
+            **card.options, **description.arguments.model_dump(exclude=unknown)
+        )
     except RuntimeError as error:
         if not is_out_of_memory(error):
             raise

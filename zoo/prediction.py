@@ -85,7 +85,7 @@ def load(model: str, precision: Precision) -> Classifier:
 
     Raises:
         NotFoundError: MODEL is nothing.
-        UsageError: nothing in it is trained.
+        UsageError: nothing in it is trained, or its top was taken off.
         ModelFileError: the file is refused or corrupt.
     """
     source = modelfile.resolve(model)
@@ -96,6 +96,7 @@ def load(model: str, precision: Precision) -> Classifier:
             f"{source.name} is {kind} with nothing trained in it.",
             hint=f"zoo train {shlex.quote(source.name)}",
         )
+    modelfile.check_has_head(source)
     labels, notes = description.classes, []
     if not labels:
         labels = tuple(str(index) for index in range(description.arguments.num_classes))

@@ -95,3 +95,19 @@ def test_weights_that_do_not_fit_are_named(zoo: Zoo, in_tmp: Path) -> None:
     assert "missing: c1.bias, c3.weight, c3.bias, c5.weight, c5.bias and 4 more" in ended.stderr
     assert "surplus: extra" in ended.stderr
     assert not (in_tmp / "m").exists()
+
+
+def test_a_network_without_its_top(zoo: Zoo, in_tmp: Path) -> None:
+    ended = zoo("build", "keras-mnist-cnn", "--no-top", "-o", "bare.safetensors", "--json")
+    assert ended.code == 0, ended.stdout
+    assert ended.json["edits"] == [{"edit": "no-top"}]
+    assert ended.json["after"]["torch_params"] == 1_040 + 11_552
+    found = zoo("summary", "bare.safetensors", "--json").json
+    assert found["torch_params"] == 1_040 + 11_552
+    assert found["layers"] == zoo("summary", "keras-mnist-cnn", "--no-top", "--json").json["layers"]
+    assert "no-top" in zoo("show", "bare.safetensors").stdout
+    for arguments in (["train"], ["evaluate"], ["predict", "x.png"]):
+        command, *others = arguments
+        ended = zoo(command, "bare.safetensors", *others)
+        assert ended.code == 2
+        assert "top was taken off" in ended.stderr or "nothing trained" in ended.stderr

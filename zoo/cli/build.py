@@ -11,6 +11,7 @@ from zoo.cli.options import (
     InputSize,
     LayerSettings,
     ModelArg,
+    NoTop,
     NumClasses,
     OutputFile,
     Seed,
@@ -27,7 +28,8 @@ if TYPE_CHECKING:
     app,
     "build",
     example="zoo build lenet5 -o lenet5.safetensors\n"
-    "zoo build lenet5 --num-classes 3 --set c1.out_channels=12 -o mine.safetensors",
+    "zoo build lenet5 --num-classes 3 --set c1.out_channels=12 -o mine.safetensors\n"
+    "zoo build keras-mnist-cnn --no-top -o features.safetensors",
 )
 def build(
     model: ModelArg,
@@ -37,6 +39,7 @@ def build(
     input_size: InputSize = None,
     weights: Weights = None,
     settings: LayerSettings = None,
+    no_top: NoTop = False,
     seed: Seed = None,
     force: Force = False,
 ) -> Result:
@@ -51,6 +54,7 @@ def build(
         input_size=parse_size(input_size),
         weights=weights,
         edits=parse_settings(settings),
+        no_top=no_top,
         seed=seed,
         force=force,
     )
@@ -63,10 +67,13 @@ def build(
         "after": _counts(built.after),
     }
     path = shlex.quote(str(built.path))
+    following = f"zoo summary {path}"
+    if not built.description.is_headless:
+        following += f"\n  zoo train {path}"
     text = (
         f"{built.path}: {built.description.architecture}, {count(built.after.total_params)} "
         f"parameters, {built.path.stat().st_size / 1e6:.2f} MB\n\nnext:\n"
-        f"  zoo summary {path}\n  zoo train {path}"
+        f"  {following}"
     )
     return Result(document, text)
 

@@ -107,6 +107,13 @@ InputSize = Annotated[
     str | None,
     typer.Option(metavar="N|HxW", help="Height and width of the pictures, such as 64 or 64x48."),
 ]
+NoTop = Annotated[
+    bool,
+    typer.Option(
+        "--no-top",
+        help="End with the last feature maps: Keras's include_top=False.",
+    ),
+]
 _LAYER_FIELDS = "LAYER.FIELD=VALUE of a convolution: out_channels, kernel_size, stride, padding"
 LayerSettings = Annotated[
     list[str] | None,

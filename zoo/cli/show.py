@@ -30,7 +30,7 @@ def show(model: ModelArg) -> Result:
 
 
 def _card_json(card: Architecture) -> dict[str, Any]:
-    return {key: value for key, value in asdict(card).items() if key != "builder"}
+    return {key: value for key, value in asdict(card).items() if key not in ("builder", "options")}
 
 
 def _card_text(card: Architecture) -> str:

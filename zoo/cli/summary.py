@@ -5,9 +5,17 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from zoo.cli.app import app, command
+from zoo.cli.app import OUTPUT, app, command
 from zoo.cli.layer_settings import parse_settings
-from zoo.cli.options import InChannels, InputSize, LayerSettings, ModelArg, NumClasses, parse_size
+from zoo.cli.options import (
+    InChannels,
+    InputSize,
+    LayerSettings,
+    ModelArg,
+    NoTop,
+    NumClasses,
+    parse_size,
+)
 from zoo.cli.output import Column, Result, Table, compact, count, plural, shape
 from zoo.errors import ThresholdError
 
@@ -51,6 +59,7 @@ def summary(
     num_classes: NumClasses = None,
     in_channels: InChannels = None,
     settings: LayerSettings = None,
+    no_top: NoTop = False,
     depth: Annotated[
         int | None,
         typer.Option(min=1, metavar="N", help="Join layers deeper than this many modules."),
@@ -69,6 +78,7 @@ def summary(
 ) -> Result:
     """Summarize a network: layers, shapes, parameters, multiply-adds."""
     from zoo import modelfile
+    from zoo.building import without_top
     from zoo.summary import summarize
 
     edits = parse_settings(settings)
@@ -79,6 +89,10 @@ def summary(
         input_size=parse_size(input_size),
     )
     description = modelfile.with_edits(source.description, edits)
+    if no_top:
+        description = without_top(description, num_classes)
+    for note in description.notes:
+        OUTPUT.note(note)
     found = summarize(
         modelfile.outline(description), description.input_shape, name=source.name, depth=depth
     )

@@ -1,8 +1,13 @@
 """Edits: changes to a network's structure that a model file records and replays on load."""
 
-from zoo.surgery.hyperparameter import SetHyperparameter
+from typing import Annotated
 
-Edit = SetHyperparameter
+from pydantic import Field
+
+from zoo.surgery.hyperparameter import SetHyperparameter
+from zoo.surgery.no_top import NoTop
+
+Edit = Annotated[SetHyperparameter | NoTop, Field(discriminator="edit")]
 """Any edit, told apart by its field `edit`."""
 
-__all__ = ["Edit", "SetHyperparameter"]
+__all__ = ["Edit", "NoTop", "SetHyperparameter"]

@@ -3,14 +3,12 @@
 from collections.abc import Callable
 from typing import Annotated, Any, Literal
 
-import torch
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 from torch import Tensor, fx, nn
-from torch.func import functional_call
 
-from zoo import layers
 from zoo.errors import StructureError, did_you_mean
 from zoo.layers import Shape
+from zoo.surgery.shapes import OnShapes
 
 
 def _as_tuple(value: Any) -> Any:
@@ -100,28 +98,12 @@ def _rebuilt(convolution: nn.Conv2d, **changes: Any) -> nn.Conv2d:
     return type(convolution)(**{**settings, **changes}).train(convolution.training)
 
 
-class _Fitting(fx.Interpreter):
-    """Runs a network on shapes alone and adapts each layer to what it reads."""
+class _Fitting(OnShapes):
+    """Adapts each layer to what it reads."""
 
     def __init__(self, network: nn.Module, cause: str) -> None:
-        super().__init__(fx.GraphModule(network, layers.trace(network)))
-        self.network = network
+        super().__init__(network)
         self.cause = cause
-        self.node: fx.Node | None = None
-
-    def run_on(self, input_shape: Shape) -> Any:
-        """The output for two pictures, on meta."""
-        with torch.no_grad():
-            return self.run(torch.empty(2, *input_shape, device="meta"))
-
-    def run_node(self, n: fx.Node) -> Any:
-        """Remembers the node, for the error."""
-        self.node = n
-        return super().run_node(n)
-
-    def get_attr(self, target: Any, args: Any, kwargs: Any) -> Any:
-        """A parameter or buffer, on meta."""
-        return super().get_attr(target, args, kwargs).to("meta")
 
     def call_module(self, target: Any, args: Any, kwargs: Any) -> Any:
         """Adapts the layer, then runs it."""
@@ -129,17 +111,10 @@ class _Fitting(fx.Interpreter):
         fitted = self._adapted(target, module, args[0]) if args else module
         if fitted is not module:
             self.network.set_submodule(target, fitted)
-        state = {
-            name: tensor.to("meta")
-            for name, tensor in (*fitted.named_parameters(), *fitted.named_buffers())
-        }
-        training = fitted.training
         try:
-            return functional_call(fitted.eval(), state, args, kwargs)
+            return super().call_module(target, args, kwargs)
         except RuntimeError as error:
             raise self._misfit(target, fitted, args[0], str(error)) from error
-        finally:
-            fitted.train(training)
 
     def call_function(self, target: Any, args: Any, kwargs: Any) -> Any:
         """Runs an add, a concatenation and the like."""

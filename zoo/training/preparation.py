@@ -109,6 +109,7 @@ def prepare(request: Request, world: World | None = None) -> Session:
 def assemble(request: Request, world: World) -> tuple[Prepared, Task]:
     """Everything that a training needs but its run directory, and where the pictures are from."""
     source = modelfile.resolve(request.model)
+    modelfile.check_has_head(source)
     if request.weights is not None and source.path is not None:
         raise UsageError(
             f"{source.name} has weights already.", hint="--weights goes with an architecture."
@@ -125,6 +126,7 @@ def assemble(request: Request, world: World) -> tuple[Prepared, Task]:
     precision = choose_precision(recipe.train, request.device, world)
     devices.use_threads(request.threads)
     description, notes = _described(source, recipe)
+    notes += description.notes
     donor = None
     if source.path is None and request.weights is None and needs_head(recipe.train):
         notes.append(

@@ -22,7 +22,7 @@ _FREE = {
     "resolved_recipe.description",
 }  # fmt: skip
 # What follows from another setting that is listed.
-_FOLLOWS = {"seed"}
+_FOLLOWS = {"seed", "arguments.auxiliary"}
 _MAY_RISE = {"resolved_recipe.train.epochs", "max_steps"}
 """To train longer; no limit is the highest."""
 
