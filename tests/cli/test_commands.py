@@ -51,7 +51,7 @@ def test_the_table_flags(zoo: Zoo) -> None:
     rows = list(csv.DictReader(io.StringIO(zoo("list", "--csv").stdout)))
     cards = catalog.select()
     assert [row["params"] for row in rows] == [str(card.params) for card in cards]
-    assert rows[1]["input_shape"] == "1×32×32"
+    assert rows[0]["input_shape"] == "3×227×227"
     markdown = zoo("list", "--markdown").stdout.splitlines()
     assert markdown[0].startswith("| Name | Family |")
     assert markdown[1].startswith("| --- | --- | ---: |")
