@@ -76,6 +76,14 @@ def test_a_model_file_says_what_it_is(network: nn.Module, donor: nn.Module, tmp_
     assert_equal(network, donor)
 
 
+def test_no_size_of_a_header_makes_a_pickle(
+    network: nn.Module, donor: nn.Module, tmp_path: Path
+) -> None:
+    for length in range(0, 256, 8):
+        save_file(donor.state_dict(), tmp_path / "w", metadata={"note": "x" * length})
+        load_weights(network, read_donor(tmp_path / "w"))
+
+
 @pytest.mark.parametrize("name", ["w.pt", "w.safetensors"])
 def test_code_in_a_pickle_never_runs(
     name: str, network: nn.Module, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

@@ -48,9 +48,10 @@ def find_donor(weights: str | Path, card: Architecture, downloads: Downloads) ->
     name = name_of(weights, card)
     if name is None:
         return read_donor(Path(weights))
-    if _library(card) == "timm":
-        return _of_timm(card, name, downloads)
-    return _of_torchvision(card, _published(card, name), downloads)
+    for entry in card.published:
+        if entry.name == name:
+            return _of_torchvision(card, entry, downloads)
+    return _of_timm(card, name, downloads)
 
 
 def name_of(weights: str | Path, card: Architecture) -> str | None:
@@ -76,14 +77,7 @@ def name_of(weights: str | Path, card: Architecture) -> str | None:
 
 def names_of(card: Architecture) -> tuple[str, ...]:
     """The names of an architecture's published weights, the library's own choice first."""
-    if _library(card) == "torchvision":
-        return tuple(weights.name for weights in published.of_torchvision(card.options["name"]))
-    return card.weights
-
-
-def _library(card: Architecture) -> str:
-    """`torchvision` for the builder `zoo.architectures.torchvision_models:torchvision_model`."""
-    return card.builder.partition(":")[0].rpartition(".")[2].removesuffix("_models")
+    return tuple(weights.name for weights in card.published) or card.weights
 
 
 def _canonical(name: str) -> str:
@@ -102,10 +96,6 @@ def _not_found(weights: str, card: Architecture, names: tuple[str, ...]) -> Usag
         f"{card.name} has no weights {weights!r}, and there is no such file.{suggestion}",
         hint=f"Published for {card.name}: {', '.join(names)}; {DEFAULT} is the first.",
     )
-
-
-def _published(card: Architecture, name: str) -> published.Weights:
-    return next(w for w in published.of_torchvision(card.options["name"]) if w.name == name)
 
 
 # -- torchvision ----------------------------------------------------------------------------------
@@ -147,7 +137,7 @@ def _of_torchvision(card: Architecture, weights: published.Weights, downloads: D
         }
     )
     tensors = _as_torchvision_loads(described, path)
-    accuracy = f"top-1 {weights.top1:.2%}" if weights.top1 else "no classifier"
+    accuracy = f"top-1 {100 * weights.top1:.2f} %" if weights.top1 else "no classifier"
     terms = "not for commercial use" if "NC" in weights.licence else published.TERMS
     return Donor(
         name=f"{weights.name} of {card.name}",

@@ -68,7 +68,7 @@ def read_donor(path: Path) -> Donor:
     if not path.is_file():
         raise UsageError(f"There is no weights file {path}.")
     with disk_errors("read", path), path.open("rb") as file:
-        is_pickle = tensorfile.is_pickle(file.read(4))
+        is_pickle = tensorfile.is_pickle(file.read(9))
     description, kind = None, "a state dict"
     if is_pickle:
         # DataParallel's prefix

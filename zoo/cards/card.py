@@ -4,6 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from zoo.published import Weights, of_torchvision
+
 
 @dataclass(frozen=True, kw_only=True)
 class Architecture:
@@ -45,3 +47,16 @@ class Architecture:
     """Where the network differs from its paper."""
     recipe: str = "digits"
     """What `zoo train` uses without --recipe."""
+
+    @property
+    def library(self) -> str | None:
+        """`torchvision` or `timm`, where the network is theirs."""
+        module = self.builder.partition(":")[0].rpartition(".")[2]
+        return module.removesuffix("_models") if module.endswith("_models") else None
+
+    @property
+    def published(self) -> tuple[Weights, ...]:
+        """What is known of the weights that torchvision publishes, its default first."""
+        if self.library != "torchvision":
+            return ()
+        return of_torchvision(self.options["name"])
