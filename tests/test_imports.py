@@ -28,7 +28,7 @@ MAY_IMPORT = {
     "devices": set(),
     "precision": set(),
     "places": set(),
-    "data": {"archives", "downloads", "places", "schema", "values"},
+    "data": {"archives", "downloads", "places", "published", "schema", "values"},
     "layers": set(),
     "surgery": {"layers"},
     "summary": {"layers"},

@@ -15,7 +15,7 @@ from zoo.catalog import Architecture
 from zoo.description import Description, describe, read_description
 from zoo.errors import ModelFileError, UsageError
 from zoo.files import disk_errors
-from zoo.heads import from_the_head_on
+from zoo.heads import auxiliary_heads, from_the_head_on
 
 # Where training scripts keep the state dict inside what they saved.
 _WRAPPERS = ("state_dict", "model_state_dict", "model")
@@ -181,8 +181,8 @@ def transplant(
 ) -> Transplanted:
     """Puts a donor's weights into a network that may tell other classes apart.
 
-    The head, what follows it, and auxiliary classifiers keep their fresh weights where the donor's
-    classes are others, or, where it names none, where its tensors have another shape.
+    The head, what follows it, and the heads of auxiliary classifiers keep their fresh weights where
+    the donor's classes are others, or, where it names none, where its tensors have another shape.
 
     Args:
         network: fresh.
@@ -196,18 +196,18 @@ def transplant(
     """
     _check_channels(donor, description)
     auxiliary = auxiliary_tensors(catalog.find(description.architecture))
-    fresh: set[str] = set()
-    if classes is None or (donor.classes and donor.classes == classes):
-        top: set[int] = set()
-    else:
-        top = {id(module) for module in from_the_head_on(network, description.input_shape)}
-        fresh = {*auxiliary}
-    fresh |= {
+    new: list[nn.Module] = []
+    if classes is not None and not (donor.classes and donor.classes == classes):
+        shape = description.input_shape
+        new = from_the_head_on(network, shape)
+        new += auxiliary_heads(network, shape) if auxiliary else []
+    top = {id(module) for module in new}
+    fresh = [
         f"{path}.{name}"
         for path, module in network.named_modules()
         if id(module) in top
         for name in module.state_dict()
-    }
+    ]
     try:
         left_out = load_weights(
             network, donor, fresh=fresh, fresh_anyway=bool(donor.classes), auxiliary=auxiliary
@@ -249,14 +249,14 @@ def _transplanted(
     left_out: tuple[str, ...], donor: Donor, auxiliary: Collection[str]
 ) -> Transplanted:
     notes = []
-    of_head = [name for name in left_out if name not in auxiliary]
+    lacking = [name for name in left_out if name in donor.untrained or name not in donor.tensors]
+    whole = [name for name in lacking if name in auxiliary]
+    of_head = [name for name in left_out if name not in whole]
     layers = tuple(dict.fromkeys(name.rpartition(".")[0] for name in of_head))
     if layers:
-        lacking = donor.untrained.issuperset(of_head)
-        reason = "have none for it" if lacking else "tell other classes apart"
+        reason = "have none for it" if {*of_head} <= {*lacking} else "tell other classes apart"
         notes.append(f"{' and '.join(layers)} starts fresh: the weights {reason}")
-    if len(of_head) < len(left_out):
-        lacking = not donor.untrained.isdisjoint(auxiliary)
-        reason = f": those of {donor.name} learned nothing" if lacking else ""
+    if whole:
+        reason = f": those of {donor.name} learned nothing" if donor.untrained else ""
         notes.append(f"the auxiliary classifiers start fresh{reason}")
     return Transplanted(layers, (*donor.notes, *notes))

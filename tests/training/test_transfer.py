@@ -8,11 +8,12 @@ import torch
 import torchvision
 from torch import Tensor, nn
 
+from tests.cards import EVERY_CARD_THE_LARGE_SLOWLY
 from tests.pictures import write_folder
 from zoo import catalog, modelfile
 from zoo.data.loader import TrainingBatches
 from zoo.description import describe, read_description
-from zoo.heads import find_head
+from zoo.heads import auxiliary_heads, find_head
 from zoo.precision import Precision
 from zoo.schema import Train
 from zoo.training.engine import train
@@ -37,6 +38,24 @@ def test_every_architecture_has_a_head() -> None:
     for card in catalog.CARDS:
         described = describe(card)
         find_head(modelfile.outline(described), described.input_shape)
+
+
+@pytest.mark.parametrize(
+    ("name", "heads"),
+    [
+        ("googlenet-2014", ["auxiliary1.out", "auxiliary2.out"]),
+        ("googlenet", ["aux1.fc2", "aux2.fc2"]),
+        ("inception-v3", ["AuxLogits.fc"]),
+        ("resnet20", []),
+    ],
+)
+def test_auxiliary_classifiers_have_heads_too(name: str, heads: list[str]) -> None:
+    described = describe(name)
+    network = modelfile.outline(described)
+    found = auxiliary_heads(network, described.input_shape)
+    names = [path for path, module in network.named_modules() if module in found]
+    assert names == heads
+    assert not network.get_submodule(names[0] if names else "out")._forward_hooks
 
 
 def test_inside_only_the_head_learns() -> None:
@@ -245,11 +264,11 @@ def test_weights_get_a_new_head_and_keep_their_preprocessing(
     assert json.loads((tmp_path / "run" / "run.json").read_text())["weights"] == str(trained)
 
 
-@pytest.mark.parametrize("card", catalog.CARDS, ids=lambda card: card.name)
+@EVERY_CARD_THE_LARGE_SLOWLY
 def test_every_architecture_takes_weights_of_other_classes(
     card: catalog.Architecture, pics: Path, tmp_path: Path
 ) -> None:
-    described = describe(card).model_copy(update={"classes": tuple("0123456789")})
+    described = describe(card, num_classes=10).model_copy(update={"classes": tuple("0123456789")})
     modelfile.save(tmp_path / "ten", modelfile.build(described, seed=5), described)
     session = prepare(
         Request(
