@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import torch
 from torch import Tensor, nn
 
 from zoo import modelfile, published, tensorfile
@@ -109,7 +110,9 @@ def _of_torchvision(card: Architecture, weights: published.Weights, downloads: D
         size=weights.bytes,
         dataset="weights/torchvision",
     )
-    path = downloads.get(file, cache_directory() / file.dataset)
+    of_torch = Path(torch.hub.get_dir()) / "checkpoints" / file.name
+    is_here = of_torch.is_file() and file.matches(of_torch)
+    path = of_torch if is_here else downloads.get(file, cache_directory() / file.dataset)
     crop = weights.crop_px
     described = describe(card, 1000, 3, (crop, crop))
     has_classifier = weights.top1 is not None

@@ -31,6 +31,7 @@ SMALL = "squeezenet1_1"
 @pytest.fixture(autouse=True)
 def _cache_of_this_test(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("ZOO_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path / "torch"))
 
 
 @pytest.fixture
@@ -93,6 +94,21 @@ def test_what_is_cached_is_not_fetched_again(
     assert zoo(*arguments, tmp_path / "c").code == 0
     assert len(mirror.requests) == 2
     assert damaged.read_bytes() == content
+
+
+def test_what_torchvision_has_fetched_is_used(
+    zoo: Zoo, weights: published.Weights, mirror: Mirror, content: bytes, in_tmp: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    monkeypatch.setattr(torch.hub, "_hub_dir", str(in_tmp / "hub"))
+    path = in_tmp / "hub" / "checkpoints" / weights.url.rpartition("/")[2]
+    path.parent.mkdir(parents=True)
+    path.write_bytes(content[:-1])
+    arguments = ("build", SMALL, "--weights", "imagenet", "--offline", "-o")
+    assert zoo(*arguments, "m").code == 4
+    path.write_bytes(content)
+    assert zoo(*arguments, "m").code == 0
+    assert not mirror.requests
 
 
 def test_offline_says_what_to_fetch(

@@ -11,7 +11,6 @@ from zoo.catalog import Architecture
 from zoo.cli.app import app, command
 from zoo.cli.options import ModelArg
 from zoo.cli.output import Result, compact, count, percent, shape
-from zoo.downloads import format_bytes
 
 if TYPE_CHECKING:
     from zoo.description import Description, Publication
@@ -65,6 +64,8 @@ def _card_text(card: Architecture) -> str:
 
 def _weights_text(card: Architecture) -> list[str]:
     """Its published weights, the default first, and their terms."""
+    from zoo.downloads import format_bytes
+
     entries = card.published
     if not entries:
         names = ", ".join(card.weights)

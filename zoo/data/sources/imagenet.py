@@ -26,8 +26,8 @@ ADVICE = (
 def read(name: str, places: Sequence[Path], downloads: Downloads) -> Found:  # noqa: ARG001
     """The training pictures, and the 50,000 of `val` as the validation split.
 
-    The 1000 classes of ILSVRC 2012 have torchvision's names. Of others, which subsets of ImageNet-21k
-    have, it is the first synonym where `meta.bin` lies there, else WordNet's number.
+    The 1000 classes of ILSVRC 2012 have torchvision's names. Of others, which ImageNet-21k has too,
+    it is the first synonym where `meta.bin` lies there, else WordNet's number.
 
     Raises:
         DataError: it is not here, for it can't be downloaded; or a file is bad.
