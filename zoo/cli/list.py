@@ -1,6 +1,5 @@
 """`zoo list`: the architectures of the catalog."""
 
-from dataclasses import asdict
 from enum import StrEnum
 from typing import Annotated
 
@@ -65,7 +64,7 @@ def list_architectures(
         pretrained=pretrained,
         sort=sort.value,
     )
-    rows = [{key: asdict(card)[key] for key in KEYS} for card in cards]
+    rows = [{key: getattr(card, key) for key in KEYS} for card in cards]
     text = "" if rows else "No architecture meets these conditions."
     return Result({"architectures": rows}, text, Table(COLUMNS, rows))
 
