@@ -13,8 +13,8 @@ from zoo import catalog, description, modelfile, shipped
 from zoo.catalog import CARDS, Architecture
 from zoo.description import Description
 from zoo.errors import NotFoundError, StructureError, UsageError
+from zoo.heads import split_outputs
 from zoo.summary import summarize
-from zoo.training.losses import split_outputs
 
 WITH_AUXILIARY = [card for card in CARDS if card.auxiliary_from is not None]
 
@@ -156,8 +156,11 @@ def test_select() -> None:
     assert names(family="lenet") == ["lenet5", "lenet5-1998"]
     assert names(search="lecun SPARSE") == ["lenet5-1998"]
     assert names(max_params=61_000) == ["lenet5-1998"]
-    assert names(pretrained=True) == []
+    assert {"resnet50", "vgg16"} <= {*names(pretrained=True)}
+    assert "lenet5" not in names(pretrained=True)
     assert names(sort="params")[:3] == ["lenet5-1998", "lenet5", "keras-mnist-cnn"]
-    assert names(sort="top1") == names()  # nobody has one: the order stays
+    best = [card.top1 for card in catalog.select(sort="top1", pretrained=True)]
+    assert best == sorted(best, reverse=True)
+    assert names(sort="top1")[: len(best)] == names(sort="top1", pretrained=True)
     with pytest.raises(UsageError, match="No family"):
         catalog.select(family="lennet")

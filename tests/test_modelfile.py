@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 import torch
+import torchvision
 from torch import nn
 
 from tests.cards import EVERY_CARD, EVERY_CARD_THE_LARGE_SLOWLY
@@ -45,6 +46,11 @@ def test_a_round_trip_answers_the_same(card: Architecture, tmp_path: Path) -> No
     assert not loaded.training
     assert type(loaded) is type(network)
     assert not [name for name, t in modelfile._tensors(loaded).items() if t.is_meta]
+
+
+def test_modules_that_ask_for_the_version_of_their_names_get_it() -> None:
+    network = torchvision.models.mnasnet0_5()
+    modelfile.assign(network, dict(network.state_dict()), "itself")
 
 
 @EVERY_CARD_THE_LARGE_SLOWLY
@@ -104,7 +110,7 @@ def test_the_document_holds_no_time_and_no_path(lenet5: Path) -> None:
     assert str(lenet5.parent) not in text
     assert set(json.loads(text)) == {
         "architecture", "arguments", "classes", "digest", "edits", "format", "metrics",
-        "origin", "preprocessing", "training", "versions",
+        "origin", "preprocessing", "published", "training", "untrained", "versions",
     }  # fmt: skip
 
 
@@ -342,6 +348,7 @@ def family(monkeypatch: pytest.MonkeyPatch) -> Architecture:
         builder=f"{__name__}:Family",
         options={"depth": 3},
         auxiliary_from=16,
+        smallest_px=1,
     )
     monkeypatch.setitem(catalog._BY_NAME, "family", card)
     return card

@@ -1,16 +1,19 @@
 """From MODEL, arguments, edits and weights to a model file."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from zoo import modelfile
-from zoo.description import Description
+from zoo.description import Description, describe, for_size
+from zoo.downloads import NO_DOWNLOADS, Downloads
 from zoo.errors import UsageError
 from zoo.files import check_output_file
+from zoo.modelfile import Source
+from zoo.pretrained import find_donor
 from zoo.summary import Summary, summarize
 from zoo.surgery import Edit, NoTop
-from zoo.weights import load_weights
+from zoo.weights import Donor, transplant
 
 
 @dataclass(frozen=True)
@@ -32,7 +35,8 @@ def build_file(
     num_classes: int | None = None,
     in_channels: int | None = None,
     input_size: tuple[int, int] | None = None,
-    weights: Path | None = None,
+    weights: str | Path | None = None,
+    downloads: Downloads | None = None,
     edits: Sequence[Edit] = (),
     no_top: bool = False,
     seed: int | None = None,
@@ -41,22 +45,24 @@ def build_file(
     """Writes MODEL with these arguments, edits and weights.
 
     Args:
-        model: what the user typed.
-        output: the model file.
-        num_classes: of a bare architecture.
-        in_channels: of a bare architecture.
-        input_size: of a bare architecture; height and width.
-        weights: loaded into the whole network.
+        model: an architecture or a model file.
+        output: the model file to write.
+        num_classes: of the network; where the weights tell others apart, the head starts fresh.
+        in_channels: of the network.
+        input_size: of the network; left out, published weights decide.
+        weights: a file, or the name of published weights.
+        downloads: fetches published weights; None fetches nothing.
         edits: applied before the weights come.
-        no_top: take off, after that, what tells classes apart.
-        seed: draws the first weights.
-        force: replace the output.
+        no_top: take off, after the weights came, what tells classes apart.
+        seed: draws weights that start fresh.
+        force: replaces an existing output.
 
     Raises:
         NotFoundError: MODEL is nothing.
         OutputExistsError: the output exists and `force` is false.
-        UsageError: a seed that draws nothing.
+        UsageError: a seed that draws nothing, or there are no such weights.
         StructureError: an edit or the input size does not fit, or there is no top to take off.
+        DataError: published weights can't be fetched.
         ModelFileError: a file is refused, or a tensor does not fit.
         DiskError: the output can't be written.
     """
@@ -64,6 +70,12 @@ def build_file(
     source = modelfile.resolve(
         model, num_classes=num_classes, in_channels=in_channels, input_size=input_size
     )
+    donor = None
+    if weights is not None:
+        donor = find_donor(weights, source.card, downloads or NO_DOWNLOADS)
+        if source.path is None:
+            described = _as_published(source, donor, num_classes, input_size)
+            source = replace(source, description=described)
     description = modelfile.with_edits(source.description, edits)
     if source.path is not None and seed is not None and not edits:
         raise UsageError(f"--seed does not apply: every weight of {source.name} is kept.")
@@ -77,11 +89,14 @@ def build_file(
     before = after
     if edits:
         before = summarize(modelfile.outline(source.description), shape, name=source.name)
-    if weights is not None:
-        loaded = load_weights(network, weights)
-        description = description.model_copy(update={"origin": loaded.origin})
-        if loaded.description is not None:
-            description, inherited = _inheriting(description, loaded.description)
+    if donor is not None:
+        # Only where other classes were asked for does the head start fresh.
+        classes = None if num_classes in (None, len(donor.classes)) else ()
+        grown = transplant(network, donor, description, classes)
+        notes += grown.notes
+        description = description.model_copy(update={"origin": donor.origin})
+        if donor.description is not None:
+            description, inherited = _inheriting(description, donor.description, grown.fresh)
             notes += inherited
     elif source.path is None:
         notes.append("the weights are random: nothing is trained yet")
@@ -103,23 +118,46 @@ def without_top(description: Description, num_classes: int | None = None) -> Des
         raise UsageError("--num-classes does not apply: --no-top takes the classes off.")
     if description.is_headless:
         raise UsageError("--no-top does not apply: the network's top was taken off already.")
-    bare = description.model_copy(update={"classes": (), "metrics": {}})
+    bare = description.model_copy(update={"classes": (), "metrics": {}, "untrained": ()})
     return modelfile.with_edits(bare, [NoTop()])
 
 
-def _inheriting(description: Description, donor: Description) -> tuple[Description, list[str]]:
+def _as_published(
+    source: Source,
+    donor: Donor,
+    num_classes: int | None,
+    input_size: tuple[int, int] | None,
+) -> Description:
+    """An architecture with as many classes and pixels as published weights are for."""
+    made = donor.description
+    if made is None or made.published is None:
+        return source.description
+    arguments = made.arguments
+    return describe(
+        source.card,
+        num_classes or arguments.num_classes,
+        source.description.arguments.in_channels,
+        input_size or arguments.input_size,
+    )
+
+
+def _inheriting(
+    description: Description, donor: Description, fresh: tuple[str, ...]
+) -> tuple[Description, list[str]]:
     """What a model file knows besides its tensors goes along with them; and notes that say so."""
+    size = description.arguments.input_size
     known: dict[str, object] = {
-        "classes": donor.classes,
-        "training": donor.training,
-        "metrics": donor.metrics,
+        "preprocessing": for_size(donor.preprocessing, size),
+        "published": donor.published,
+        "untrained": fresh or donor.untrained,
     }
-    notes = []
-    if donor.arguments == description.arguments:
-        known["preprocessing"] = donor.preprocessing
-        notes.append("classes, preprocessing and recipe come with the weights")
-    else:
-        notes.append("classes and recipe come with the weights; preprocessing is the network's own")
+    if fresh:
+        return description.model_copy(update=known), ["preprocessing comes with the weights"]
+    known |= {"classes": donor.classes, "training": donor.training, "metrics": donor.metrics}
+    brought = "classes and preprocessing"
+    if donor.training is not None:
+        brought = "classes, preprocessing and recipe"
+    notes = [f"{brought} come with the weights"]
     if (donor.architecture, donor.edits) != (description.architecture, description.edits):
         notes.append("the weights were made by a network of another structure")
         known["metrics"] = {}

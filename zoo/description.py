@@ -40,6 +40,21 @@ class Training(BaseModel):
     """The recipe itself, so that `evaluate` needs nothing else."""
 
 
+class Publication(BaseModel):
+    """Published weights that the first ones are, and the terms they came under."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    library: str
+    """Whose weights: `torchvision` or `timm`."""
+    network: str
+    """The library's name of it."""
+    weights: str
+    """Their name, such as `imagenet1k-v2`."""
+    licence: str
+    """As the library states it."""
+
+
 class Description(BaseModel):
     """Everything a model file says besides its tensors."""
 
@@ -50,6 +65,10 @@ class Description(BaseModel):
     arguments: Arguments
     origin: str = RANDOM
     """Where the first weights came from."""
+    published: Publication | None = None
+    """What these are, if they were published."""
+    untrained: tuple[str, ...] = ()
+    """Layers of the head that started fresh above other weights, and have learned nothing yet."""
     edits: tuple[dict[str, Any], ...] = ()
     classes: tuple[str, ...] = ()
     """Class names in the order of the logits; empty where nothing was trained."""
@@ -71,7 +90,12 @@ class Description(BaseModel):
     @property
     def is_trained(self) -> bool:
         """Whether its weights were learned, here or where they came from."""
-        return self.training is not None or self.origin != RANDOM
+        return self.training is not None or (self.origin != RANDOM and not self.untrained)
+
+    @property
+    def knows_scale(self) -> bool:
+        """Whether its mean and std are those that its weights have learned with."""
+        return self.training is not None or self.published is not None
 
     @property
     def is_headless(self) -> bool:
@@ -164,6 +188,15 @@ def decide_preprocessing(
         interpolation=preprocess.interpolation,
         fit=fit,
     )
+
+
+def for_size(preprocessing: Preprocessing, size: tuple[int, int]) -> Preprocessing:
+    """The same for a network that takes pictures of another height and width."""
+    content = tuple(
+        round(side * kept / before)
+        for side, kept, before in zip(size, preprocessing.content, preprocessing.size, strict=True)
+    )
+    return preprocessing.model_copy(update={"size": size, "content": content})
 
 
 def _per_channel(

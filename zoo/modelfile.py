@@ -4,6 +4,7 @@ Loading builds the architecture without allocating weights, replays the edits an
 strictly. No pickle is involved and no code is read from the file.
 """
 
+from collections import OrderedDict
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -249,7 +250,10 @@ def assign(network: "nn.Module", tensors: "Mapping[str, Tensor]", origin: str) -
     if problems:
         raise ModelFileError(f"{origin} does not fit the network: {'; '.join(sorted(problems))}.")
     tied = _tied(network)
-    network.load_state_dict(tensors, strict=True, assign=True)
+    state = OrderedDict(tensors)
+    # The names are today's, which some modules, such as torchvision's MNASNet, must be told.
+    state._metadata = wanted._metadata  # type: ignore[attr-defined]
+    network.load_state_dict(state, strict=True, assign=True)
     for first, *others in tied:
         for other in others:
             if not torch.equal(network.get_parameter(first), network.get_parameter(other)):

@@ -7,7 +7,7 @@ from typing import Any
 
 from zoo import recipe
 from zoo.data.split import read_csv
-from zoo.description import Training
+from zoo.description import RANDOM, Training
 from zoo.errors import DataError, ModelFileError, RecipeError
 from zoo.modelfile import Source
 from zoo.schema import Dataset, Recipe
@@ -38,12 +38,14 @@ def task_of(
     data: Path | None = None,
     split_file: Path | None = None,
     weights: Path | None = None,
+    is_pretrained: bool = False,
 ) -> Task:
     """What a command is to work on.
 
     The recipe is the one asked for, else the model file's, else `folder` where only --data is
-    given (`folder-finetune` with weights), else the card's. Pictures and split are those of the
-    run that the model lies in, else of the run whose recipe is asked for, unless others are.
+    given (`folder-finetune` on weights that are trained), else the card's. Pictures and split are
+    those of the run that the model lies in, else of the run whose recipe is asked for, unless
+    others are.
 
     Args:
         source: MODEL.
@@ -51,14 +53,17 @@ def task_of(
         overrides: `SECTION.KEY=VALUE`.
         data: `--data`.
         split_file: `--split-file`.
-        weights: `--weights`; where they come from a run, its test pictures stay apart.
+        weights: the file of `--weights`; where it comes from a run, its test pictures stay apart.
+        is_pretrained: whether a bare architecture starts from published weights.
 
     Raises:
         RecipeError: the recipe is invalid.
         ModelFileError: the model file's recipe is none of this version's.
         UsageError, DataError: the split file is missing or wrong.
     """
-    name, chosen = _recipe(source, recipe_name, overrides, data, weights is not None)
+    name, chosen = _recipe(
+        source, recipe_name, overrides, data, is_pretrained or weights is not None
+    )
     place, kept = _of_repeated(recipe_name, chosen)
     data = data or place
     if weights is not None and split_file is None:
@@ -137,7 +142,7 @@ def _recipe(
     recipe_name: str | None,
     overrides: tuple[str, ...],
     data: Path | None,
-    has_weights: bool,
+    is_pretrained: bool,
 ) -> tuple[str, Recipe]:
     training = source.description.training
     if recipe_name is None and training is not None:
@@ -145,7 +150,7 @@ def _recipe(
         # An embedded set is nowhere on the disk: --data must mean another.
         if data is None or kept.dataset.source not in MADE_HERE:
             return training.recipe, recipe.override(kept, overrides)
-    has_weights = has_weights or training is not None
+    has_weights = is_pretrained or source.description.origin != RANDOM or training is not None
     default = source.card.recipe if data is None else recipe.folder_recipe(has_weights=has_weights)
     name = recipe_name or default
     return recipe.name_of(name), recipe.load_recipe(name, overrides)

@@ -166,8 +166,13 @@ def _entry(item: Mapping[str, Any], data_start: int) -> Entry:
 
 
 def is_pickle(prefix: bytes) -> bool:
-    """Whether a file that starts so is what `torch.save` writes: a zip today, a pickle before."""
-    return prefix.startswith((b"PK\x03\x04", b"\x80"))
+    """Whether a file that starts so is what `torch.save` writes: a zip today, a pickle before.
+
+    Args:
+        prefix: its first nine bytes. A safetensors file may start with 0x80 too, the size of its
+            header, but then a brace follows.
+    """
+    return prefix.startswith(b"PK\x03\x04") or (prefix.startswith(b"\x80") and prefix[8:9] != b"{")
 
 
 def _foreign(path: Path, prefix: bytes) -> ModelFileError:

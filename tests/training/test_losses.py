@@ -9,8 +9,9 @@ import torchvision
 from torch import Tensor
 
 from zoo.errors import RecipeError
+from zoo.heads import split_outputs
 from zoo.schema import Train
-from zoo.training.losses import class_weights, make_loss, split_outputs
+from zoo.training.losses import class_weights, make_loss
 
 CLASSES = ("cat", "dog", "eel", "fox")
 

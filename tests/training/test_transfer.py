@@ -13,18 +13,13 @@ from tests.pictures import write_folder
 from zoo import catalog, modelfile
 from zoo.data.loader import TrainingBatches
 from zoo.description import describe, read_description
+from zoo.heads import auxiliary_heads, find_head
 from zoo.precision import Precision
 from zoo.schema import Train
 from zoo.training.engine import train
 from zoo.training.learner import Learner
 from zoo.training.preparation import Request, prepare
-from zoo.training.transfer import (
-    auxiliary_heads,
-    find_head,
-    frozen_below,
-    top_layers,
-    trainable_share,
-)
+from zoo.training.transfer import frozen_below, top_layers, trainable_share
 
 from tests.data.test_loader import PREPROCESSING, pictures  # isort: skip
 

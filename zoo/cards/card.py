@@ -4,6 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from zoo.published import Weights, of_torchvision
+
 
 @dataclass(frozen=True, kw_only=True)
 class Architecture:
@@ -38,10 +40,23 @@ class Architecture:
     mult_adds: int
     """Multiply-adds for one picture of `input_shape`, a bias counting as one per output."""
     top1: float | None = None
-    """Published ImageNet accuracy of the best pretrained weights, in [0, 1]."""
+    """Published ImageNet accuracy of the first of `weights`, in [0, 1]."""
     weights: tuple[str, ...] = ()
-    """Names of published pretrained weights."""
+    """Names of published pretrained weights, the library's own choice first."""
     departures: tuple[str, ...] = ()
     """Where the network differs from its paper."""
     recipe: str = "digits"
     """What `zoo train` uses without --recipe."""
+
+    @property
+    def library(self) -> str | None:
+        """`torchvision` or `timm`, where the network is theirs."""
+        module = self.builder.partition(":")[0].rpartition(".")[2]
+        return module.removesuffix("_models") if module.endswith("_models") else None
+
+    @property
+    def published(self) -> tuple[Weights, ...]:
+        """What is known of the weights that torchvision publishes, its default first."""
+        if self.library != "torchvision":
+            return ()
+        return of_torchvision(self.options["name"])

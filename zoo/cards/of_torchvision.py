@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from zoo import published
 from zoo.cards.card import Architecture
 
 
@@ -10,6 +11,7 @@ def _card(
 ) -> Architecture:
     """A card; torchvision's name is the card's own with `_` for `-`, unless it is given."""
     torchvisions = others.pop("torchvisions", name.replace("-", "_"))
+    weights = published.of_torchvision(torchvisions)
     return Architecture(
         name=name,
         title=title,
@@ -18,6 +20,8 @@ def _card(
         params=params,
         total_params=total_params,
         mult_adds=mult_adds,
+        top1=weights[0].top1 if weights else None,
+        weights=tuple(each.name for each in weights),
         **{"input_shape": (3, 224, 224), **others},
     )
 

@@ -13,12 +13,14 @@ from zoo.cli.options import (
     ModelArg,
     NoTop,
     NumClasses,
+    Offline,
     OutputFile,
     Seed,
     Weights,
     parse_size,
 )
 from zoo.cli.output import Result, count
+from zoo.cli.watch import watched
 
 if TYPE_CHECKING:
     from zoo.summary import Summary
@@ -28,8 +30,9 @@ if TYPE_CHECKING:
     app,
     "build",
     example="zoo build lenet5 -o lenet5.safetensors\n"
+    "zoo build resnet50 --weights imagenet -o r50.safetensors\n"
     "zoo build lenet5 --num-classes 3 --set c1.out_channels=12 -o mine.safetensors\n"
-    "zoo build keras-mnist-cnn --no-top -o features.safetensors",
+    "zoo build vgg16 --no-top --input-size 150 -o features.safetensors",
 )
 def build(
     model: ModelArg,
@@ -41,39 +44,44 @@ def build(
     settings: LayerSettings = None,
     no_top: NoTop = False,
     seed: Seed = None,
+    offline: Offline = False,
     force: Force = False,
 ) -> Result:
     """Build a network and write it as a model file."""
     from zoo import building
 
-    built = building.build_file(
-        model,
-        output,
-        num_classes=num_classes,
-        in_channels=in_channels,
-        input_size=parse_size(input_size),
-        weights=weights,
-        edits=parse_settings(settings),
-        no_top=no_top,
-        seed=seed,
-        force=force,
-    )
+    with watched(offline=offline) as watch:
+        built = building.build_file(
+            model,
+            output,
+            num_classes=num_classes,
+            in_channels=in_channels,
+            input_size=parse_size(input_size),
+            weights=weights,
+            downloads=watch.downloads,
+            edits=parse_settings(settings),
+            no_top=no_top,
+            seed=seed,
+            force=force,
+        )
     for note in built.notes:
         OUTPUT.note(note)
+    published = built.description.published
     document = {
         "output": str(built.path),
         "edits": list(built.description.edits),
         "before": _counts(built.before),
         "after": _counts(built.after),
+        "weights": published and published.model_dump(),
     }
     path = shlex.quote(str(built.path))
     following = f"zoo summary {path}"
     if not built.description.is_headless:
-        following += f"\n  zoo train {path}"
+        is_ready = built.description.is_trained and built.description.classes
+        following += f"\n  zoo predict {path} PICTURE" if is_ready else f"\n  zoo train {path}"
     text = (
         f"{built.path}: {built.description.architecture}, {count(built.after.total_params)} "
-        f"parameters, {built.path.stat().st_size / 1e6:.2f} MB\n\nnext:\n"
-        f"  {following}"
+        f"parameters, {built.path.stat().st_size / 1e6:.2f} MB\n\nnext:\n  {following}"
     )
     return Result(document, text)
 

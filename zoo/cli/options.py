@@ -157,10 +157,11 @@ PrecisionOption = Annotated[
 ]
 Threads = Annotated[int | None, typer.Option(min=1, max=1024, metavar="N", help="CPU threads.")]
 Weights = Annotated[
-    Path | None,
+    str | None,
     typer.Option(
-        metavar="FILE",
-        help="Start from a model file, a run, plain safetensors, or a .pt/.pth state dict.",
+        metavar="NAME|FILE",
+        help="Start from published weights (imagenet, or a name that `zoo show MODEL` lists), a "
+        "model file, a run, plain safetensors, or a .pt/.pth state dict.",
     ),
 ]
 
@@ -188,10 +189,10 @@ def chosen_recipe(recipe: str | None, directory: Path | None, *, has_weights: bo
 
 
 WeightsForRecipe = Annotated[
-    Path | None,
+    str | None,
     typer.Option(
         "--weights",
-        metavar="FILE",
+        metavar="NAME|FILE",
         help="As for train: --data then means the recipe `folder-finetune`.",
     ),
 ]

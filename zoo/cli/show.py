@@ -2,17 +2,18 @@
 
 import json
 import shlex
+import textwrap
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
-from zoo import catalog
+from zoo import catalog, published
 from zoo.catalog import Architecture
 from zoo.cli.app import app, command
 from zoo.cli.options import ModelArg
 from zoo.cli.output import Result, compact, count, percent, shape
 
 if TYPE_CHECKING:
-    from zoo.description import Description
+    from zoo.description import Description, Publication
     from zoo.modelfile import Source
 
 
@@ -30,7 +31,8 @@ def show(model: ModelArg) -> Result:
 
 
 def _card_json(card: Architecture) -> dict[str, Any]:
-    return {key: value for key, value in asdict(card).items() if key not in ("builder", "options")}
+    known = {key: value for key, value in asdict(card).items() if key not in ("builder", "options")}
+    return {**known, "published": [asdict(weights) for weights in card.published]}
 
 
 def _card_text(card: Architecture) -> str:
@@ -51,11 +53,38 @@ def _card_text(card: Architecture) -> str:
         "departures from the paper:" if card.departures else "no departures from the paper",
         *(f"  - {departure}" for departure in card.departures),
         "",
+        *_weights_text(card),
         "next:",
         f"  zoo summary {card.name}",
         f"  zoo train {card.name}",
+        *([f"  zoo build {card.name} --weights imagenet -o FILE"] if card.weights else ()),
     ]  # fmt: skip
     return "\n".join(lines)
+
+
+def _weights_text(card: Architecture) -> list[str]:
+    """Its published weights, the default first, and their terms."""
+    from zoo.downloads import format_bytes
+
+    entries = card.published
+    if not entries:
+        names = ", ".join(card.weights)
+        return [f"pretrained weights: {names}", ""] if names else []
+    described = [
+        (
+            weights.name,
+            f"top-1 {percent(weights.top1)}, top-5 {percent(weights.top5)}, "
+            f"{weights.crop_px}×{weights.crop_px}, {format_bytes(weights.bytes)}, "
+            f"{weights.licence}",
+        )
+        for weights in entries
+    ]
+    return [
+        "pretrained weights:",
+        *(f"  {line}" for line in _aligned(*described)),
+        *(f"  {line}" for line in textwrap.wrap(published.TERMS + ".", 96)),
+        "",
+    ]
 
 
 def _file_json(source: "Source") -> dict[str, Any]:
@@ -76,11 +105,16 @@ def _file_text(source: "Source") -> str:
             ("file", str(source.path)),
             ("run", _run_status(source) or "none"),
             ("input", shape(description.input_shape)),
-            ("classes", ", ".join(description.classes) or "none: nothing was trained"),
+            ("classes", _classes_text(description)),
             ("preprocessing", _preprocessing_text(description)),
             ("recipe", description.training.recipe if description.training else "none"),
             ("metrics", _metrics_text(description)),
             ("origin", description.origin),
+            *(
+                [("weights", _published_text(description.published))]
+                if description.published
+                else ()
+            ),
             ("written by", ", ".join(f"{k} {v}" for k, v in description.versions.items())),
         ),
         "",
@@ -92,6 +126,18 @@ def _file_text(source: "Source") -> str:
         f"  zoo evaluate {model}" if description.training else f"  zoo train {model}",
     ]
     return "\n".join(lines)
+
+
+def _classes_text(description: "Description") -> str:
+    classes = description.classes
+    shown = ", ".join(classes[:20])
+    if len(classes) > 20:
+        return f"{shown} and {len(classes) - 20} more"
+    return shown or "none: nothing was trained"
+
+
+def _published_text(weights: "Publication") -> str:
+    return f"{weights.weights} of {weights.library}'s {weights.network}, {weights.licence}"
 
 
 def _run_status(source: "Source") -> str | None:
@@ -116,7 +162,11 @@ def _edits(description: "Description") -> list[str]:
 def _preprocessing_text(description: "Description") -> str:
     chosen = description.preprocessing
     fitted = f"{chosen.fit} to {shape(chosen.content)} ({chosen.interpolation})"
-    framed = "" if chosen.content == chosen.size else f" inside {shape(chosen.size)}"
+    framed = ""
+    if chosen.content != chosen.size:
+        is_cut = chosen.content > chosen.size
+        size = shape(chosen.size)
+        framed = f", the middle {size} of it" if is_cut else f" inside {size}"
     mean, std = (" ".join(f"{v:g}" for v in values) for values in (chosen.mean, chosen.std))
     return f"{fitted}{framed}, mean {mean}, std {std}"
 

@@ -37,6 +37,7 @@ from zoo.training.lock import check_free
     "train",
     example="zoo train lenet5\nzoo train keras-mnist-cnn --epochs 5 --lr 5e-4\n"
     "zoo train lenet5 --data ~/my-pictures\n"
+    "zoo train resnet18 --weights imagenet --data ~/my-pictures\n"
     "zoo train lenet5 --set c1.out_channels=12 --set augment.rotation_range=20\n"
     "zoo train --resume runs/lenet5-digits",
 )

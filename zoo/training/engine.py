@@ -13,9 +13,9 @@ from zoo.data.loader import Batch, TrainingBatches
 from zoo.data.randomness import derived_seed, seed_global
 from zoo.errors import DivergedError, OutOfMemoryError, UsageError, ZooError, is_out_of_memory
 from zoo.evaluation import Figures
+from zoo.heads import split_outputs
 from zoo.training.dropout import cheap_masks
 from zoo.training.learner import STEPS_BETWEEN_CHECKS, Learner
-from zoo.training.losses import split_outputs
 from zoo.training.schedules import learning_rate
 from zoo.training.transfer import frozen_below, top_layers, trainable_share
 

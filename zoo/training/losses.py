@@ -8,6 +8,7 @@ import torch.nn.functional as F  # noqa: N812 (the field's name for it)
 from torch import Tensor, nn
 
 from zoo.errors import RecipeError, did_you_mean
+from zoo.heads import split_outputs
 from zoo.schema import Train
 
 
@@ -61,30 +62,6 @@ def make_loss(train: Train, class_weights: Tensor | None) -> Loss:
         class_weights: (num_classes,), on any device; None weighs all alike.
     """
     return Loss(class_weights, train.label_smoothing, train.aux_weight)
-
-
-def split_outputs(outputs: Any) -> tuple[Tensor, list[Tensor]]:
-    """The logits, (N, num_classes), and those of auxiliary classifiers.
-
-    Args:
-        outputs: logits; or a sequence with the logits first, such as torchvision's
-            GoogLeNetOutputs; or a mapping with the logits as `logits` or `out`. What is no tensor
-            is passed over: an auxiliary classifier that is off returns None.
-
-    Raises:
-        TypeError: there are no logits.
-    """
-    if isinstance(outputs, Tensor):
-        return outputs, []
-    if isinstance(outputs, Mapping):
-        main = next((name for name in ("logits", "out") if name in outputs), None)
-        candidates = [outputs.get(main), *(outputs[name] for name in outputs if name != main)]
-    else:
-        candidates = list(outputs) if isinstance(outputs, tuple | list) else []
-    if not candidates or not isinstance(candidates[0], Tensor):
-        raise TypeError(f"A network returned no logits but {type(outputs).__name__}.")
-    logits, *others = candidates
-    return logits, [other for other in others if isinstance(other, Tensor)]
 
 
 def class_weights(train: Train, classes: Sequence[str], targets: Tensor) -> Tensor | None:

@@ -11,11 +11,12 @@ from zoo import data, devices, modelfile
 from zoo.data.augment import check_applies
 from zoo.data.gathering import Progress
 from zoo.description import Description, Training, decide_preprocessing, describe
-from zoo.downloads import Downloads
+from zoo.downloads import NO_DOWNLOADS, Downloads
 from zoo.errors import UsageError
 from zoo.modelfile import Source
+from zoo.pretrained import find_donor, name_of
 from zoo.provenance import Task, check_classes, task_of, trained_recipe
-from zoo.schema import Recipe
+from zoo.schema import Preprocess, Recipe
 from zoo.training.distributed import World, launcher
 from zoo.training.requirements import (
     check_pictures,
@@ -26,7 +27,8 @@ from zoo.training.requirements import (
 from zoo.training.run import check_run_output, create_run
 from zoo.training.session import Prepared, Session
 from zoo.training.settings import settings_of
-from zoo.training.transfer import donor_of, load_donor, with_donors_preprocessing
+from zoo.training.transfer import with_donors_preprocessing
+from zoo.weights import Donor, transplant
 
 if TYPE_CHECKING:
     from zoo.modelfile import Edit
@@ -46,10 +48,10 @@ class Request:
     """The first place to look for the pictures."""
     split_file: Path | None = None
     """A `split.csv` of another run."""
-    weights: Path | None = None
-    """A file whose weights a bare architecture starts from."""
+    weights: str | Path | None = None
+    """A file, or the name of published weights, that a bare architecture starts from."""
     downloads: Downloads | None = None
-    """Fetches a named set that is nowhere here; None fetches nothing."""
+    """Fetches a named set or published weights that are not here; None fetches nothing."""
     progress: Progress = lambda _done, _total: None
     """Follows the decoding."""
     device: str = "auto"
@@ -114,32 +116,29 @@ def assemble(request: Request, world: World) -> tuple[Prepared, Task]:
         raise UsageError(
             f"{source.name} has weights already.", hint="--weights goes with an architecture."
         )
+    name = None if request.weights is None else name_of(request.weights, source.card)
     task = task_of(
         source,
         recipe_name=request.recipe,
         overrides=request.overrides,
         data=request.data,
         split_file=request.split_file,
-        weights=request.weights,
+        weights=Path(request.weights) if request.weights and name is None else None,
+        is_pretrained=name is not None,
     )
     recipe = task.recipe
     precision = choose_precision(recipe.train, request.device, world)
     devices.use_threads(request.threads)
-    description, notes = _described(source, recipe)
-    notes += description.notes
     donor = None
+    if request.weights is not None:
+        donor = find_donor(request.weights, source.card, request.downloads or NO_DOWNLOADS)
+    description, notes = _described(source, recipe, donor)
+    notes += description.notes
     if source.path is None and request.weights is None and needs_head(recipe.train):
         notes.append(
             "train.head_epochs and train.backbone_lr are meant for weights that are trained "
             "already: --weights FILE"
         )
-    if request.weights is not None:
-        donor = donor_of(request.weights)
-        chosen, replaced = with_donors_preprocessing(
-            description.preprocessing, recipe.preprocess, donor
-        )
-        description = description.model_copy(update={"preprocessing": chosen})
-        notes += replaced
     check_applies(recipe.augment, description.arguments.in_channels)
     with world.one_after_another():
         opened = data.open_data(
@@ -161,17 +160,18 @@ def assemble(request: Request, world: World) -> tuple[Prepared, Task]:
         notes += _replaced(source, description)
     edits = request.layer_settings
     network = modelfile.instantiate(source, edits, seed=recipe.train.seed)
-    if request.weights is not None:
-        origin, loaded = load_donor(
-            network, request.weights, donor, description.input_shape, opened.classes
+    if donor is not None:
+        notes += transplant(network, donor, description, opened.classes).notes
+        made = donor.description
+        description = description.model_copy(
+            update={"origin": donor.origin, "published": made and made.published}
         )
-        description = description.model_copy(update={"origin": origin})
-        notes += loaded
     description = modelfile.with_edits(description, edits).model_copy(
         update={
             "classes": opened.classes,
             "training": trained_by(task.name, recipe),
             "metrics": {},
+            "untrained": (),
         }
     )
     learner = make_learner(network, recipe, description, opened, precision, world)
@@ -198,10 +198,16 @@ def _place(task: Task) -> str | None:
     return None if place is None else os.path.abspath(Path(place).expanduser())
 
 
-def _described(source: Source, recipe: Recipe) -> tuple[Description, list[str]]:
+def _described(
+    source: Source, recipe: Recipe, donor: Donor | None
+) -> tuple[Description, list[str]]:
     """The description to train, and notes on what overrides what."""
     if source.path is None:
-        return describe(source.card, preprocess=recipe.preprocess), []
+        made, size = None if donor is None else donor.description, None
+        if made is not None and made.published is not None:
+            size = recipe.preprocess.size or made.arguments.input_size
+        described = describe(source.card, input_size=size, preprocess=recipe.preprocess)
+        return _on_scale_of(made, described, recipe.preprocess)
     description = source.description
     wanted, takes = recipe.preprocess.size, description.arguments.input_size
     if wanted not in (None, takes):
@@ -220,7 +226,18 @@ def _described(source: Source, recipe: Recipe) -> tuple[Description, list[str]]:
         kept = {"mean": before.mean} if recipe.preprocess.measures_mean else {}
         kept |= {"std": before.std} if recipe.preprocess.measures_std else {}
         chosen = chosen.model_copy(update=kept)
-    return description.model_copy(update={"preprocessing": chosen}), []
+    described = description.model_copy(update={"preprocessing": chosen})
+    if description.training is not None:
+        return described, []
+    return _on_scale_of(description, described, recipe.preprocess)
+
+
+def _on_scale_of(
+    donor: Description | None, description: Description, wishes: Preprocess
+) -> tuple[Description, list[str]]:
+    """The description with the scale that the weights know, as far as the recipe is silent."""
+    chosen, notes = with_donors_preprocessing(description.preprocessing, wishes, donor)
+    return description.model_copy(update={"preprocessing": chosen}), notes
 
 
 def _keeps_measured(source: Source, recipe: Recipe) -> bool:

@@ -9,14 +9,14 @@ from torch import nn
 from zoo import data, devices, precision
 from zoo.description import Description
 from zoo.errors import RecipeError, UsageError
+from zoo.heads import find_head, split_outputs
 from zoo.layers import Shape
 from zoo.precision import Precision
 from zoo.schema import Recipe, Train
 from zoo.training.distributed import World
 from zoo.training.learner import Learner
-from zoo.training.losses import class_weights, split_outputs
+from zoo.training.losses import class_weights
 from zoo.training.tensorboard import check_installed
-from zoo.training.transfer import find_head
 
 
 def make_learner(

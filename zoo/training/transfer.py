@@ -1,104 +1,15 @@
 """Starting from weights that were trained on something else: a new head on an old backbone."""
 
-import copy
 import math
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from pathlib import Path
 
-import torch
 from torch import nn
 
-from zoo import tensorfile
-from zoo.description import Description, read_description
-from zoo.errors import UsageError
-from zoo.layers import Shape, ordered, own_tensors
+from zoo.description import Description
+from zoo.heads import in_order
+from zoo.layers import Shape, own_tensors
 from zoo.schema import Preprocess, Preprocessing, Train
-from zoo.training.losses import split_outputs
-from zoo.weights import find_weights, load_weights
-
-
-def find_head(network: nn.Module, input_shape: Shape) -> nn.Module:
-    """The last layer that has something to train.
-
-    Raises:
-        UsageError: no layer has.
-    """
-    return _from_the_head_on(network, input_shape)[0]
-
-
-def _from_the_head_on(network: nn.Module, input_shape: Shape) -> list[nn.Module]:
-    """The modules of the head's layer and of those after it."""
-    modules = _in_order(network, input_shape)
-    for place in reversed(range(len(modules))):
-        if any(p.requires_grad for p in modules[place].parameters()):
-            return modules[place:]
-    raise UsageError("Nothing in this network can be trained.")
-
-
-def auxiliary_heads(network: nn.Module, input_shape: Shape) -> list[nn.Module]:
-    """The layers that make the logits of auxiliary classifiers; nothing is computed."""
-    outline = copy.deepcopy(network).to("meta").train()
-    made: list[tuple[object, str]] = []  # what is inside comes first
-    for name, module in outline.named_modules():
-        module.register_forward_hook(
-            lambda _module, _inputs, output, name=name: made.append((output, name))
-        )
-    _, auxiliary = split_outputs(outline(torch.zeros(2, *input_shape, device="meta")))
-    names = [[name for output, name in made if output is logits][:1] for logits in auxiliary]
-    return [network.get_submodule(name) for found in names for name in found]
-
-
-def _in_order(network: nn.Module, input_shape: Shape) -> list[nn.Module]:
-    """The modules of the layers in the order they run; those that never do come first."""
-    layers = ordered(network, input_shape).layers
-    layers.sort(key=lambda layer: layer.output_shape is not None)
-    return [layer.module for layer in layers if layer.module is not None]
-
-
-def load_donor(
-    network: nn.Module,
-    path: Path,
-    donor: Description | None,
-    input_shape: Shape,
-    classes: tuple[str, ...],
-) -> tuple[str, list[str]]:
-    """Puts a file's weights into a network that is to tell other classes apart.
-
-    The head, what follows it, and the heads of auxiliary classifiers keep their fresh weights where
-    the file's classes are others, or, where it names none, where its tensors have another shape.
-
-    Args:
-        network: fresh.
-        path: `--weights`.
-        donor: what the file says of itself.
-        input_shape: of the network.
-        classes: that it will tell apart.
-
-    Returns:
-        Where the weights came from, and notes.
-
-    Raises:
-        UsageError: there is no such file.
-        ModelFileError: the file is refused, or a tensor below the head does not fit.
-    """
-    known = () if donor is None else donor.classes
-    new: list[nn.Module] = []
-    if known != classes:
-        new = _from_the_head_on(network, input_shape) + auxiliary_heads(network, input_shape)
-    top = {id(module) for module in new}
-    fresh = [
-        f"{path_in_network}.{name}"
-        for path_in_network, module in network.named_modules()
-        if id(module) in top
-        for name in module.state_dict()
-    ]
-    loaded = load_weights(network, path, fresh=fresh, fresh_anyway=bool(known))
-    notes = []
-    if loaded.left_out:
-        layers = dict.fromkeys(name.rpartition(".")[0] for name in loaded.left_out)
-        notes.append(f"{' and '.join(layers)} starts fresh: the weights tell other classes apart")
-    return loaded.origin, notes
 
 
 def with_donors_preprocessing(
@@ -111,7 +22,7 @@ def with_donors_preprocessing(
         wishes: the recipe's.
         donor: of the weights; None where they say nothing of themselves.
     """
-    if donor is None or donor.training is None:
+    if donor is None or not donor.knows_scale:
         return preprocessing, []
     before = donor.preprocessing
     silent = wishes.is_silent_on_scale and before.channels == preprocessing.channels
@@ -127,19 +38,6 @@ def with_donors_preprocessing(
         }
     )  # fmt: skip
     return preprocessing.model_copy(update=kept), []
-
-
-def donor_of(path: Path) -> Description | None:
-    """What a weights file says of itself; None where it is no model file.
-
-    Raises:
-        UsageError: there is no such file.
-        ModelFileError: the file is refused or corrupt.
-    """
-    path, is_pickle = find_weights(path)
-    if is_pickle or tensorfile.read_header(path).document is None:
-        return None
-    return read_description(path)
 
 
 def trainable_share(train: Train, epoch: int) -> float:
@@ -173,7 +71,7 @@ def top_layers(
     """
     if share >= 1:
         return None
-    modules = _in_order(network, input_shape)
+    modules = in_order(network, input_shape)
     of_head = next(place for place, module in enumerate(modules) if module is head)
     below = [place for place in range(of_head) if _learns(modules[place])]
     count = math.ceil(share * len(below) - 1e-9)  # 7 / 25 * 25 is above 7

@@ -12,7 +12,8 @@ from tests.data.sources.test_cifar import Hostile
 from zoo.data.sources import imagenet
 from zoo.errors import DataError
 
-TENCH, CRANE, MACHINE = "n01440764", "n02012849", "n03126707"
+# Not among the 1000 classes: then meta.bin or WordNet's numbers name them.
+TENCH, CRANE, MACHINE = "n01440760", "n02012840", "n03126700"
 META = (
     {TENCH: ("tench", "Tinca tinca"), CRANE: ("crane",), MACHINE: ("crane",)},
     [TENCH, CRANE],
@@ -47,6 +48,13 @@ def test_readable_names_and_two_kinds_of_crane(tmp_path: Path) -> None:
     torch.save(META, tmp_path / "meta.bin")
     found = imagenet.read("imagenet", [tmp_path], OFFLINE)
     assert found.train.classes == ("tench", f"crane ({CRANE})", f"crane ({MACHINE})")
+
+
+def test_the_1000_classes_are_called_as_pretrained_weights_call_them(tmp_path: Path) -> None:
+    for wnid in ("n02012849", "n03126707"):
+        write_picture(tmp_path / "train" / wnid / "1.JPEG", 1)
+    found = imagenet.read("imagenet", [tmp_path], OFFLINE)
+    assert found.train.classes == ("crane bird", "crane")
 
 
 def test_without_val_zoo_draws_the_validation_split(tmp_path: Path) -> None:

@@ -61,10 +61,10 @@ def _read(dataset: Dataset, given: Path | None, downloads: "Downloads | None") -
     if given is not None and not given.exists():
         raise DataError(f"--data {given}: there is no such directory.")
     from zoo.data.sources import named
-    from zoo.downloads import Downloads
+    from zoo.downloads import NO_DOWNLOADS
 
     if downloads is None:
-        downloads = Downloads(True, lambda _line: None, lambda _done, _total: None)
+        downloads = NO_DOWNLOADS
     name = dataset.source.removeprefix(TORCHVISION)
     if given is not None:
         # First there alone, so that it is said when the pictures come from elsewhere.

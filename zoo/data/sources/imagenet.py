@@ -13,20 +13,21 @@ from zoo.data.sources.checks import distinct
 from zoo.downloads import Downloads
 from zoo.errors import DataError
 from zoo.files import disk_errors
+from zoo.published import imagenet_classes
 
 _WNID = re.compile(r"n\d{8}")
 _LAYOUTS = (".", "ImageNet", "imagenet")
 ADVICE = (
     "Register at https://image-net.org/download.php, unpack ILSVRC 2012 into DIR/train/WNID/ and "
-    "DIR/val/WNID/ (torchvision.datasets.ImageNet unpacks the archives so), and pass --data DIR. "
-    "DIR/meta.bin, which torchvision writes, names the classes."
+    "DIR/val/WNID/ (torchvision.datasets.ImageNet unpacks the archives so), and pass --data DIR."
 )
 
 
 def read(name: str, places: Sequence[Path], downloads: Downloads) -> Found:  # noqa: ARG001
     """The training pictures, and the 50,000 of `val` as the validation split.
 
-    Classes are the first synonym where `meta.bin` lies there, else WordNet's numbers.
+    The 1000 classes of ILSVRC 2012 have torchvision's names. Of others, which ImageNet-21k has too,
+    it is the first synonym where `meta.bin` lies there, else WordNet's number.
 
     Raises:
         DataError: it is not here, for it can't be downloaded; or a file is bad.
@@ -93,7 +94,10 @@ def _pictures(root: Path, split: str, wnids: list[str], classes: tuple[str, ...]
 
 
 def _classes(path: Path, wnids: list[str]) -> tuple[str, ...]:
-    """Readable names; two kinds of crane get their numbers added."""
+    """Readable names: those of the 1000 classes are the same with every set and with weights."""
+    known = imagenet_classes()
+    if known.keys() >= set(wnids):
+        return tuple(known[wnid] for wnid in wnids)
     if not path.is_file():
         return tuple(wnids)
     try:
