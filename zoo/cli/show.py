@@ -38,7 +38,7 @@ def _card_text(card: Architecture) -> str:
         f"{card.name}: {card.title}",
         "",
         *_aligned(
-            ("family", f"{card.family}, {card.year}"),
+            ("family", f"{card.family}, {card.year}" if card.year else card.family),
             ("paper", card.paper),
             ("input", shape(card.input_shape)),
             ("classes", str(card.num_classes)),
