@@ -96,7 +96,7 @@ def torchvision_row(name: str) -> Row:
     )
     row = counted(row, torchvision_model, mult_adds=True)
     if name.startswith(("vit_", "maxvit")):
-        return row  # their builder says which sizes they take
+        return replace(row, smallest_px=1)  # their builder says which sizes they take
     network = torchvision_model(name).to("meta")
     row = replace(row, smallest_px=smallest(network))
     if name in WITH_AUXILIARY:

@@ -262,6 +262,12 @@ def _construct(description: Description) -> "nn.Module":
     card = catalog.find(description.architecture)
     module, _, attribute = card.builder.partition(":")
     builder = getattr(import_module(module), attribute)
+    height, width = description.arguments.input_size
+    if min(height, width) < (card.smallest_px or 1):
+        raise StructureError(
+            f"{card.name} needs pictures of at least {card.smallest_px}×{card.smallest_px}, "
+            f"not {height}×{width}."
+        )
     unknown = {"auxiliary"} if card.auxiliary_from is None else set()
     try:
         network: nn.Module = builder(

@@ -5,8 +5,6 @@ from collections import OrderedDict
 from torch import nn
 from torch.nn import init
 
-from zoo.errors import StructureError
-
 # The standard deviation of a normal distribution truncated at two of its own deviations; Keras
 # divides by it (keras.initializers.VarianceScaling).
 _TRUNCATED_STD = 0.87962566103423978
@@ -52,9 +50,6 @@ class KerasMnistCnn(nn.Sequential):
         num_classes: length of the output, logits rather than Keras's softmax.
         in_channels: channels of the picture.
         input_size: height and width, each at least 8.
-
-    Raises:
-        StructureError: the input is too small.
     """
 
     def __init__(
@@ -65,10 +60,6 @@ class KerasMnistCnn(nn.Sequential):
     ) -> None:
         # 28 -> pool 14 -> conv1_2 12 -> pool 6
         height, width = ((side // 2 - 2) // 2 for side in input_size)
-        if min(height, width) < 1:
-            raise StructureError(
-                "This network needs pictures of at least 8×8, not {}×{}.".format(*input_size)
-            )
         layers: list[tuple[str, nn.Module]] = [
             ("conv1_1", Conv2d(in_channels, 40, kernel_size=5, padding=2)),  # (N, 40, 28, 28)
             ("conv1_1_relu", nn.ReLU()),

@@ -2,8 +2,6 @@
 
 from torch import Tensor, nn
 
-from zoo.errors import StructureError
-
 
 class LeNet5(nn.Module):
     """LeNet-5, 61,706 parameters for ten classes of 1@32×32.
@@ -15,9 +13,6 @@ class LeNet5(nn.Module):
         num_classes: length of the output.
         in_channels: channels of the picture.
         input_size: height and width, each at least 32.
-
-    Raises:
-        StructureError: the input is too small.
     """
 
     def __init__(
@@ -29,10 +24,6 @@ class LeNet5(nn.Module):
         super().__init__()
         # 32 -> C1 28 -> S2 14 -> C3 10 -> S4 5 -> C5 1
         height, width = (((side - 4) // 2 - 4) // 2 - 4 for side in input_size)
-        if min(height, width) < 1:
-            raise StructureError(
-                "LeNet-5 needs pictures of at least 32×32, not {}×{}.".format(*input_size)
-            )
         self.c1 = nn.Conv2d(in_channels, 6, kernel_size=5)
         self.c1_tanh = nn.Tanh()
         self.s2 = nn.AvgPool2d(2)

@@ -6,8 +6,6 @@ import torch
 import torch.nn.functional as F  # noqa: N812 (the field's name for it)
 from torch import Tensor, nn
 
-from zoo.errors import StructureError
-
 # Table I: which of S2's six maps each of C3's sixteen maps reads. 60 pairs.
 C3_READS = (
     (0, 1, 2), (1, 2, 3), (2, 3, 4), (3, 4, 5), (0, 4, 5), (0, 1, 5),
@@ -158,9 +156,6 @@ class LeNet5Of1998(nn.Module):
         num_classes: length of the output.
         in_channels: channels of the picture.
         input_size: height and width, each at least 32.
-
-    Raises:
-        StructureError: the input is too small.
     """
 
     def __init__(
@@ -172,10 +167,6 @@ class LeNet5Of1998(nn.Module):
         super().__init__()
         # 32 -> C1 28 -> S2 14 -> C3 10 -> S4 5 -> C5 1
         height, width = (((side - 4) // 2 - 4) // 2 - 4 for side in input_size)
-        if min(height, width) < 1:
-            raise StructureError(
-                "LeNet-5 needs pictures of at least 32×32, not {}×{}.".format(*input_size)
-            )
         self.c1 = Conv2d(in_channels, 6, kernel_size=5)
         self.c1_tanh = ScaledTanh()
         self.s2 = Subsampling(6)

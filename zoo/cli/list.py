@@ -38,7 +38,9 @@ class SortKey(StrEnum):
     top1 = "top1"
 
 
-@command(app, "list", example="zoo list\nzoo list --search convnext --sort params --json", table=True)
+@command(
+    app, "list", example="zoo list\nzoo list --search convnext --sort params --json", table=True
+)
 def list_architectures(
     family: Annotated[
         str | None, typer.Option(metavar="NAME", help="Only this family, such as lenet.")

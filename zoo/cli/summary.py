@@ -69,6 +69,7 @@ def summary(
 ) -> Result:
     """Summarize a network: layers, shapes, parameters, multiply-adds."""
     from zoo import modelfile
+    from zoo.input_sizes import check_takes
     from zoo.summary import summarize
 
     edits = parse_settings(settings)
@@ -78,6 +79,8 @@ def summary(
         in_channels=in_channels,
         input_size=parse_size(input_size),
     )
+    if source.path is None:
+        check_takes(source.description)
     description = modelfile.with_edits(source.description, edits)
     for note in description.notes:
         OUTPUT.note(note)

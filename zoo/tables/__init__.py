@@ -23,8 +23,8 @@ class Row:
     year: int | None = None
     input_shape: tuple[int, int, int]
     """Channels, height, width."""
-    smallest_px: int = 1
-    """Shortest side of a picture that can pass, as far as is known."""
+    smallest_px: int | None = None
+    """Shortest side of a picture that can pass."""
     auxiliary_from: int | None = None
     """Smallest side in pixels that auxiliary classifiers can see."""
     num_classes: int
@@ -56,7 +56,7 @@ class Row:
             family=cells["family"],
             year=number("year"),
             input_shape=(channels, height, width),
-            smallest_px=int(cells["smallest_px"]),
+            smallest_px=number("smallest_px"),
             auxiliary_from=number("auxiliary_from"),
             num_classes=int(cells["num_classes"]),
             params=number("params"),

@@ -1,7 +1,7 @@
 """What the installed timm says of its networks."""
 
 import timm
-from timm.models import model_entrypoint
+from timm.models import PretrainedCfg, model_entrypoint
 
 from zoo.tables import Row
 
@@ -12,13 +12,14 @@ def row_of(name: str) -> Row | None:
     found = known.get(name.replace("_", "-").lower())
     if found is None:
         return None
-    config = timm.get_pretrained_cfg(found)
+    config = timm.get_pretrained_cfg(found) or PretrainedCfg()
+    channels, height, width = config.input_size
     preferred, published = config.tag, timm.list_pretrained(found)
     tags = [other.partition(".")[2] for other in published]
     return Row(
         name=found,
         family=model_entrypoint(found).__module__.rpartition(".")[2],
-        input_shape=tuple(config.input_size),
+        input_shape=(channels, height, width),
         num_classes=config.num_classes or 1000,  # 0 is a network published without a head
         weights=tuple(sorted(tags, key=lambda tag: (tag != preferred, tag))),
     )
