@@ -16,11 +16,13 @@ from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 from multiprocessing import get_context
+from multiprocessing.pool import Pool
 
 import timm
 import torch
 import torchvision
-from torch import nn
+from torch import Tensor, nn
+from torch.nn import init
 from torchvision.models import WeightsEnum as Weights
 from torchvision.models import get_model_builder, get_model_weights
 
@@ -55,12 +57,14 @@ YEARS = {
 WITH_AUXILIARY = ("googlenet", "inception_v3")
 
 
-def counted(row: Row, build: Callable[..., nn.Module], *, mult_adds: bool) -> Row:
-    """The row with its counts."""
+def outline(row: Row, build: Callable[..., nn.Module]) -> nn.Module:
     arguments = {"num_classes": row.num_classes, "in_channels": row.input_shape[0]}
     with torch.random.fork_rng(devices=[]), _meta_parameters():
-        network = build(name=row.name, input_size=row.input_shape[1:], **arguments)
-    network = network.to("meta")
+        return build(name=row.name, input_size=row.input_shape[1:], **arguments).to("meta")
+
+
+def counted(row: Row, network: nn.Module, *, mult_adds: bool) -> Row:
+    """The row with its counts."""
     params = sum(parameter.numel() for parameter in network.parameters())
     statistics = {
         id(tensor): tensor.numel()
@@ -94,10 +98,10 @@ def torchvision_row(name: str) -> Row:
         top1=max(round(top1_of(weights) / 100, 5) for weights in published),
         weights=tuple(weights.name for weights in published),
     )
-    row = counted(row, torchvision_model, mult_adds=True)
+    network = outline(row, torchvision_model)
+    row = counted(row, network, mult_adds=True)
     if name.startswith(("vit_", "maxvit")):
         return replace(row, smallest_px=1)  # their builder says which sizes they take
-    network = torchvision_model(name).to("meta")
     row = replace(row, smallest_px=smallest(network))
     if name in WITH_AUXILIARY:
         row = replace(row, auxiliary_from=smallest(network, training=True))
@@ -120,18 +124,51 @@ def smallest(network: nn.Module, *, training: bool = False) -> int:
             return False
         return True
 
-    return bisect.bisect_left(range(1, 512), True, key=passes) + 1
+    return 1 if passes(1) else bisect.bisect_left(range(1, 512), True, key=passes) + 1
 
 
-def timm_row(name: str, *, mult_adds: bool) -> Row:
-    row = of_timm.row_of(name)
-    assert row is not None
-    return counted(row, timm_model, mult_adds=mult_adds)
+def timm_row(row: Row, *, mult_adds: bool) -> Row:
+    return counted(row, outline(row, timm_model), mult_adds=mult_adds)
 
 
 def start_process() -> None:
     torch.set_num_threads(1)
     warnings.simplefilter("ignore")
+
+    # The values of weights are nobody's concern here, and on meta they take most of the time.
+    def untouched(tensor: Tensor, *args: object, **kwargs: object) -> Tensor:
+        return tensor
+
+    for name in vars(init):
+        if name.endswith("_") and not name.startswith("_"):
+            setattr(init, name, untouched)
+    timm.layers.weight_init._trunc_normal_ = untouched
+
+
+def write_torchvision(pool: Pool) -> None:
+    names = torchvision.models.list_models(module=torchvision.models)
+    rows = pool.map(torchvision_row, names, chunksize=1)
+    tables.write("torchvision", torchvision.__version__.partition("+")[0], rows)
+
+
+def write_timm(pool: Pool, *, mult_adds: bool) -> None:
+    """Counts of the same version are kept, so a run that was stopped goes on."""
+    same = tables.path_of("timm").exists() and tables.version_of("timm") == timm.__version__
+    known = {row.name: row for row in tables.rows_of("timm")} if same else {}
+    rows = {}
+    for name in timm.list_models():
+        rows[name] = of_timm.row_of(name)
+        if before := known.get(name):
+            counts = ("params", "total_params", "mult_adds")
+            rows[name] = replace(rows[name], **{key: getattr(before, key) for key in counts})
+    key = "mult_adds" if mult_adds else "params"
+    missing = [row for row in rows.values() if getattr(row, key) is None]
+    count = partial(timm_row, mult_adds=mult_adds)
+    for done, row in enumerate(pool.imap_unordered(count, missing), start=1):
+        rows[row.name] = row
+        if done % 50 == 0 or done == len(missing):
+            print(f"{done} of {len(missing)}", file=sys.stderr)
+            tables.write("timm", timm.__version__, list(rows.values()))
 
 
 def main() -> None:
@@ -141,12 +178,9 @@ def main() -> None:
     asked = parser.parse_args()
     with get_context("spawn").Pool(os.cpu_count(), start_process) as pool:
         if "torchvision" in asked.libraries:
-            names = torchvision.models.list_models(module=torchvision.models)
-            rows = pool.map(torchvision_row, names, chunksize=1)
-            tables.write("torchvision", torchvision.__version__.partition("+")[0], rows)
+            write_torchvision(pool)
         if "timm" in asked.libraries:
-            row = partial(timm_row, mult_adds=asked.mult_adds)
-            tables.write("timm", timm.__version__, pool.map(row, timm.list_models(), chunksize=1))
+            write_timm(pool, mult_adds=asked.mult_adds)
 
 
 if __name__ == "__main__":

@@ -46,16 +46,23 @@ def _card_text(card: Architecture) -> str:
              f"{count(card.total_params)})"),
             ("mult-adds", compact(card.mult_adds)),
             ("recipe", card.recipe),
+            ("weights", ", ".join(card.weights) or "none published"),
         ),
         "",
-        "departures from the paper:" if card.departures else "no departures from the paper",
-        *(f"  - {departure}" for departure in card.departures),
-        "",
+        *_departures(card),
         "next:",
         f"  zoo summary {card.name}",
         f"  zoo train {card.name}",
     ]  # fmt: skip
     return "\n".join(lines)
+
+
+def _departures(card: Architecture) -> list[str]:
+    if "/" in card.name:
+        return []  # nobody compared a library's network with its paper
+    if not card.departures:
+        return ["no departures from the paper", ""]
+    return ["departures from the paper:", *(f"  - {one}" for one in card.departures), ""]
 
 
 def _file_json(source: "Source") -> dict[str, Any]:
