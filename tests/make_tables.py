@@ -95,7 +95,7 @@ def torchvision_row(name: str) -> Row:
         year=YEARS[family],
         input_shape=(3, *preferred.transforms().crop_size * 2),
         num_classes=1000,
-        top1=max(round(top1_of(weights) / 100, 5) for weights in published),
+        top1=round(preferred.meta["_metrics"]["ImageNet-1K"]["acc@1"] / 100, 5),
         weights=tuple(weights.name for weights in published),
     )
     network = outline(row, torchvision_model)
@@ -106,11 +106,6 @@ def torchvision_row(name: str) -> Row:
     if name in WITH_AUXILIARY:
         row = replace(row, auxiliary_from=smallest(network, training=True))
     return row
-
-
-def top1_of(weights: Weights) -> float:
-    metrics: dict[str, float] = weights.meta["_metrics"]["ImageNet-1K"]
-    return metrics["acc@1"]
 
 
 def smallest(network: nn.Module, *, training: bool = False) -> int:

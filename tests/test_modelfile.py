@@ -12,13 +12,11 @@ import pytest
 import torch
 from torch import nn
 
+from tests.cards import EVERY_CARD, EVERY_CARD_THE_LARGE_SLOWLY
 from zoo import catalog, description, modelfile, tensorfile
-from zoo.catalog import CARDS, Architecture, find
+from zoo.catalog import Architecture, find
 from zoo.errors import ModelFileError, NotFoundError, StructureError, UsageError
 from zoo.surgery import SetHyperparameter
-
-EVERY_CARD = pytest.mark.parametrize("card", CARDS, ids=lambda card: card.name)
-
 
 PREPROCESSING = description.describe(find("lenet5")).preprocessing.model_dump(mode="json")
 
@@ -37,7 +35,7 @@ def lenet5(tmp_path: Path) -> Path:
     return path
 
 
-@EVERY_CARD
+@EVERY_CARD_THE_LARGE_SLOWLY
 def test_a_round_trip_answers_the_same(card: Architecture, tmp_path: Path) -> None:
     path = tmp_path / "m.safetensors"
     network = save(card, path, num_classes=7).eval()
@@ -49,7 +47,7 @@ def test_a_round_trip_answers_the_same(card: Architecture, tmp_path: Path) -> No
     assert not [name for name, t in modelfile._tensors(loaded).items() if t.is_meta]
 
 
-@EVERY_CARD
+@EVERY_CARD_THE_LARGE_SLOWLY
 def test_equal_models_are_equal_bytes(card: Architecture, tmp_path: Path) -> None:
     save(card, tmp_path / "1")
     save(card, tmp_path / "2")
@@ -63,7 +61,7 @@ def test_a_skeleton_allocates_no_weights(card: Architecture) -> None:
     assert not any(buffer.is_meta for buffer in network.buffers())
 
 
-@EVERY_CARD
+@EVERY_CARD_THE_LARGE_SLOWLY
 def test_building_outside_is_undisturbed(card: Architecture) -> None:
     state = torch.random.get_rng_state()
     modelfile.skeleton(description.describe(card))

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from tests.cards import EVERY_CARD
 from tests.made_runs import HEAD, results, write_run
 from zoo import catalog, runs
 from zoo.errors import ModelFileError, NotFoundError, UsageError
@@ -285,7 +286,7 @@ def test_what_is_no_run_is_suggested(tmp_path: Path) -> None:
         runs.open_run("")
 
 
-@pytest.mark.parametrize("card", catalog.CARDS, ids=lambda card: card.name)
+@EVERY_CARD
 @pytest.mark.parametrize("num_classes", [None, 7])
 def test_parameters_are_counted_without_torch(
     card: catalog.Architecture, num_classes: int | None

@@ -8,8 +8,9 @@ import torch
 import torchvision
 from torch import nn
 
+from tests.cards import SMALL_CARDS
 from zoo import description, modelfile
-from zoo.catalog import CARDS, Architecture
+from zoo.catalog import Architecture, find
 from zoo.summary import Summary, summarize
 
 # Published counts in PyTorch's convention (torchvision's own `num_params`).
@@ -47,7 +48,7 @@ def assert_rows_add_up(found: Summary) -> None:
     assert found.total_params == found.trainable_params + found.non_trainable_params
 
 
-@pytest.mark.parametrize("card", CARDS, ids=lambda card: card.name)
+@SMALL_CARDS  # tests/test_catalog.py has the others
 @pytest.mark.parametrize("depth", [None, 1, 2])
 def test_rows_add_up_over_the_catalog(card: Architecture, depth: int | None) -> None:
     network = modelfile.outline(description.describe(card))
@@ -78,7 +79,7 @@ def test_a_joined_row_has_its_containers_shape() -> None:
 
 
 def test_the_lectures_table() -> None:
-    card = next(card for card in CARDS if card.name == "keras-mnist-cnn")
+    card = find("keras-mnist-cnn")
     found = summarize(modelfile.outline(description.describe(card)), card.input_shape)
     assert [(row.name, row.output_shape, row.params) for row in found.layers] == [
         ("conv1_1", (40, 28, 28), 1040),

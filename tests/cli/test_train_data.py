@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
+from tests.cards import EVERY_CARD_THE_LARGE_SLOWLY
 from tests.conftest import Ended, zoo_process
 from tests.pictures import write_folder
 from zoo import catalog
@@ -20,11 +21,13 @@ Zoo = Callable[..., Ended]
 
 
 @pytest.mark.parametrize("recipe", ["digits", "shapes"])
-@pytest.mark.parametrize("name", [card.name for card in catalog.CARDS])
+@EVERY_CARD_THE_LARGE_SLOWLY
 def test_every_architecture_trains_on_every_embedded_recipe(
-    name: str, recipe: str, zoo: Zoo, tmp_path: Path
+    card: catalog.Architecture, recipe: str, zoo: Zoo, tmp_path: Path
 ) -> None:
-    ended = zoo("train", name, "--recipe", recipe, "--max-steps", 2, "-o", tmp_path / "r", "--json")
+    ended = zoo(
+        "train", card.name, "--recipe", recipe, "--max-steps", 2, "-o", tmp_path / "r", "--json"
+    )
     assert ended.code == 0, ended.stdout
     assert ended.json["test"]["images"] > 300
 

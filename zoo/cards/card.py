@@ -38,9 +38,9 @@ class Architecture:
     mult_adds: int | None
     """Multiply-adds for one picture of `input_shape`, a bias counting as one per output."""
     top1: float | None = None
-    """Published ImageNet accuracy of the best pretrained weights, in [0, 1]."""
+    """Published ImageNet accuracy of the first of `weights`, in [0, 1]."""
     weights: tuple[str, ...] = ()
-    """Names of published pretrained weights."""
+    """Names of published pretrained weights, the library's own choice first."""
     departures: tuple[str, ...] = ()
     """Where the network differs from its paper."""
     recipe: str = "digits"

@@ -32,9 +32,9 @@ class Row:
     total_params: int | None = None
     mult_adds: int | None = None
     top1: float | None = None
-    """Published ImageNet accuracy of the best weights, in [0, 1]."""
+    """Published ImageNet accuracy of the first of `weights`, in [0, 1]."""
     weights: tuple[str, ...] = ()
-    """Names of published weights, the library's own choice first."""
+    """Names of published pretrained weights, the library's own choice first."""
 
     def cells(self) -> dict[str, str]:
         """The row as the table's file has it."""
