@@ -30,7 +30,7 @@ from zoo import layers, tables
 from zoo.architectures.timm_models import timm_model
 from zoo.architectures.torchvision_models import torchvision_model
 from zoo.errors import StructureError
-from zoo.modelfile import _meta_parameters
+from zoo.modelfile import without_weights
 from zoo.summary import summarize
 from zoo.tables import Row, of_timm
 
@@ -59,8 +59,8 @@ WITH_AUXILIARY = ("googlenet", "inception_v3")
 
 def outline(row: Row, build: Callable[..., nn.Module]) -> nn.Module:
     arguments = {"num_classes": row.num_classes, "in_channels": row.input_shape[0]}
-    with torch.random.fork_rng(devices=[]), _meta_parameters():
-        return build(name=row.name, input_size=row.input_shape[1:], **arguments).to("meta")
+    make = partial(build, name=row.name, input_size=row.input_shape[1:], **arguments)
+    return without_weights(make).to("meta")
 
 
 def counted(row: Row, network: nn.Module, *, mult_adds: bool) -> Row:
@@ -123,7 +123,11 @@ def smallest(network: nn.Module, *, training: bool = False) -> int:
 
 
 def timm_row(row: Row, *, mult_adds: bool) -> Row:
-    return counted(row, outline(row, timm_model), mult_adds=mult_adds)
+    try:
+        return counted(row, outline(row, timm_model), mult_adds=mult_adds)
+    except StructureError as error:
+        print(f"{row.name}: {error}", file=sys.stderr)
+        return row
 
 
 def start_process() -> None:

@@ -131,11 +131,14 @@ def select(
     families = sorted({card.family for card in cards})
     if family is not None and family not in families:
         raise UsageError(
-            f"No family is called {family!r}.", hint=f"Families: {', '.join(families)}."
+            f"No family is called {family!r}.",
+            hint=f"Families: {', '.join(families)}." + ("" if libraries else " --all has more."),
         )
 
     def matches(card: Architecture) -> bool:
-        text = " ".join((card.name, card.title, card.family, card.paper, str(card.year))).lower()
+        text = f"{card.name} {card.family} {card.year or ''}".lower()
+        if "/" not in card.name:  # the other cards' texts are all alike
+            text += f" {card.title} {card.paper}".lower()
         return (
             (family is None or card.family == family)
             and (search is None or all(word in text for word in search.lower().split()))

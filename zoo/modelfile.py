@@ -4,7 +4,7 @@ Loading builds the architecture without allocating weights, replays the edits an
 strictly. No pickle is involved and no code is read from the file.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib import import_module
@@ -153,11 +153,32 @@ def skeleton(description: Description) -> "nn.Module":
     Raises:
         StructureError: an edit does not fit.
     """
+    return without_weights(lambda: _construct(description))
+
+
+def without_weights(construct: "Callable[[], nn.Module]") -> "nn.Module":
+    """What `construct` makes, with its parameters on the meta device and its buffers real."""
     import torch
+    from torch import nn
 
     # Some layers draw before they register, and the caller's random numbers are the caller's.
-    with torch.random.fork_rng(devices=[]), _meta_parameters():
-        return _construct(description)
+    with torch.random.fork_rng(devices=[]):
+        try:
+            with _meta_parameters():
+                return construct()
+        except RuntimeError as error:
+            if "meta" not in str(error):
+                raise
+            network = construct()  # it uses its weights while it is built, as some of timm's do
+    moved = {
+        id(parameter): nn.Parameter(parameter.to("meta"), requires_grad=parameter.requires_grad)
+        for parameter in network.parameters()
+    }
+    for module in network.modules():
+        for name, parameter in module._parameters.items():
+            if parameter is not None:
+                module._parameters[name] = moved[id(parameter)]
+    return network
 
 
 def outline(description: Description) -> "nn.Module":
