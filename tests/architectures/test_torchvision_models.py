@@ -26,7 +26,7 @@ def theirs(name: str, **options: object) -> nn.Module:
 @pytest.mark.parametrize(
     "card",
     [
-        pytest.param(card, marks=pytest.mark.slow) if card.params > 100e6 else card
+        pytest.param(card, marks=pytest.mark.slow) if card.params > 30e6 else card
         for card in BORROWED
     ],
     ids=lambda card: card.name,
@@ -82,12 +82,12 @@ def test_other_channels_are_drawn_as_the_builder_draws_three() -> None:
     # torchvision draws a ResNet's convolutions by the maps that go out: the spread stays.
     for channels in (1, 3, 8):
         weight = torchvision_model("resnet18", in_channels=channels).get_parameter("conv1.weight")
-        assert weight.std() == pytest.approx((2 / (64 * 7 * 7)) ** 0.5, rel=0.05)
+        assert weight.std().item() == pytest.approx((2 / (64 * 7 * 7)) ** 0.5, rel=0.05)
     # A Vision Transformer's are drawn by those that come in.
     for channels in (1, 3):
         network = torchvision_model("vit_b_16", in_channels=channels, input_size=(16, 16))
-        spread = network.get_parameter("conv_proj.weight").std()
-        assert spread == pytest.approx(0.88 * (1 / (channels * 16 * 16)) ** 0.5, rel=0.03)
+        spread = network.get_parameter("conv_proj.weight").std().item()
+        assert spread == pytest.approx((1 / (channels * 16 * 16)) ** 0.5, rel=0.03)
 
 
 def test_building_leaves_torch_as_it_was() -> None:
@@ -108,7 +108,8 @@ def test_building_leaves_torch_as_it_was() -> None:
             "square pictures of at least 16×16, with sides that are multiples",
         ),
         ("vit_b_32", (48, 48), "multiples of 32, not 48×48"),
-        ("maxvit_t", (256, 256), "pictures of at least 224×224, with sides that are multiples"),
+        ("maxvit_t", (256, 256), "square pictures of at least 224×224, with sides that"),
+        ("maxvit_t", (448, 224), "multiples of 224, not 448×224"),
     ],
 )
 def test_sizes_that_a_network_is_not_made_for(
@@ -122,7 +123,7 @@ def test_sizes_that_a_network_is_not_made_for(
 @pytest.mark.parametrize(
     ("name", "size"),
     [
-        ("maxvit_t", (448, 224)), ("mnasnet0_5", (32, 64)), ("swin_t", (64, 40)),
+        ("maxvit_t", (224, 224)), ("mnasnet0_5", (32, 64)), ("swin_t", (64, 40)),
         ("swin_v2_t", (64, 40)), ("vit_b_32", (64, 64)), ("wide_resnet50_2", (32, 32)),
         ("efficientnet_v2_s", (40, 40)), ("resnext50_32x4d", (32, 32)), ("vit_h_14", (28, 28)),
     ],

@@ -18,7 +18,13 @@ from zoo.schema import Train
 from zoo.training.engine import train
 from zoo.training.learner import Learner
 from zoo.training.preparation import Request, prepare
-from zoo.training.transfer import find_head, frozen_below, top_layers, trainable_share
+from zoo.training.transfer import (
+    auxiliary_heads,
+    find_head,
+    frozen_below,
+    top_layers,
+    trainable_share,
+)
 
 from tests.data.test_loader import PREPROCESSING, pictures  # isort: skip
 
@@ -37,6 +43,24 @@ def test_every_architecture_has_a_head() -> None:
     for card in catalog.CARDS:
         described = describe(card)
         find_head(modelfile.outline(described), described.input_shape)
+
+
+@pytest.mark.parametrize(
+    ("name", "heads"),
+    [
+        ("googlenet-2014", ["auxiliary1.out", "auxiliary2.out"]),
+        ("googlenet", ["aux1.fc2", "aux2.fc2"]),
+        ("inception-v3", ["AuxLogits.fc"]),
+        ("resnet20", []),
+    ],
+)
+def test_auxiliary_classifiers_have_heads_too(name: str, heads: list[str]) -> None:
+    described = describe(name)
+    network = modelfile.outline(described)
+    found = auxiliary_heads(network, described.input_shape)
+    names = [path for path, module in network.named_modules() if module in found]
+    assert names == heads
+    assert not network.get_submodule(names[0] if names else "out")._forward_hooks
 
 
 def test_inside_only_the_head_learns() -> None:

@@ -42,31 +42,27 @@ def torchvision_model(
     if name in ("googlenet", "inception_v3"):
         options = {"aux_logits": auxiliary, "init_weights": False, "transform_input": False}
     elif name.startswith("vit_"):
-        patch = int(name.rpartition("_")[2])
-        _check(name, input_size, multiples_of=patch, square=True)
+        _check_square(name, input_size, multiple_of=int(name.rpartition("_")[2]))  # the patch
         options = {"image_size": input_size[0]}
     elif name.startswith("maxvit_"):
-        _check(name, input_size, multiples_of=224)  # 7 windows after halving five times
+        _check_square(name, input_size, multiple_of=224)  # windows of 7 after halving five times
         options = {"input_size": input_size}
     with _first_convolution_reads(in_channels):
         network: nn.Module = get_model(name, num_classes=num_classes, **options)
     return network
 
 
-def _check(
-    name: str, input_size: tuple[int, int], *, multiples_of: int, square: bool = False
-) -> None:
+def _check_square(name: str, input_size: tuple[int, int], *, multiple_of: int) -> None:
     """Refuses sizes that patches or windows do not fill.
 
     Raises:
         StructureError: says which do.
     """
     height, width = input_size
-    if height % multiples_of or width % multiples_of or (square and height != width):
-        kind = "square pictures" if square else "pictures"
+    if height != width or height % multiple_of:
         raise StructureError(
-            f"{name} needs {kind} of at least {multiples_of}×{multiples_of}, with sides that are "
-            f"multiples of {multiples_of}, not {height}×{width}."
+            f"{name} needs square pictures of at least {multiple_of}×{multiple_of}, with sides "
+            f"that are multiples of {multiple_of}, not {height}×{width}."
         )
 
 

@@ -1,10 +1,12 @@
 """Starting from weights that were trained on something else: a new head on an old backbone."""
 
+import copy
 import math
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
+import torch
 from torch import nn
 
 from zoo import tensorfile
@@ -12,6 +14,7 @@ from zoo.description import Description, read_description
 from zoo.errors import UsageError
 from zoo.layers import Shape, ordered, own_tensors
 from zoo.schema import Preprocess, Preprocessing, Train
+from zoo.training.losses import split_outputs
 from zoo.weights import find_weights, load_weights
 
 
@@ -33,6 +36,19 @@ def _from_the_head_on(network: nn.Module, input_shape: Shape) -> list[nn.Module]
     raise UsageError("Nothing in this network can be trained.")
 
 
+def auxiliary_heads(network: nn.Module, input_shape: Shape) -> list[nn.Module]:
+    """The layers that make the logits of auxiliary classifiers; nothing is computed."""
+    outline = copy.deepcopy(network).to("meta").train()
+    made: list[tuple[object, str]] = []  # what is inside comes first
+    for name, module in outline.named_modules():
+        module.register_forward_hook(
+            lambda _module, _inputs, output, name=name: made.append((output, name))
+        )
+    _, auxiliary = split_outputs(outline(torch.zeros(2, *input_shape, device="meta")))
+    names = [[name for output, name in made if output is logits][:1] for logits in auxiliary]
+    return [network.get_submodule(name) for found in names for name in found]
+
+
 def _in_order(network: nn.Module, input_shape: Shape) -> list[nn.Module]:
     """The modules of the layers in the order they run; those that never do come first."""
     layers = ordered(network, input_shape).layers
@@ -49,8 +65,8 @@ def load_donor(
 ) -> tuple[str, list[str]]:
     """Puts a file's weights into a network that is to tell other classes apart.
 
-    The head, and what follows it, keep their fresh weights where the file's classes are others,
-    or, where it names none, where its tensors have another shape.
+    The head, what follows it, and the heads of auxiliary classifiers keep their fresh weights where
+    the file's classes are others, or, where it names none, where its tensors have another shape.
 
     Args:
         network: fresh.
@@ -67,7 +83,10 @@ def load_donor(
         ModelFileError: the file is refused, or a tensor below the head does not fit.
     """
     known = () if donor is None else donor.classes
-    top = () if known == classes else {id(m) for m in _from_the_head_on(network, input_shape)}
+    new: list[nn.Module] = []
+    if known != classes:
+        new = _from_the_head_on(network, input_shape) + auxiliary_heads(network, input_shape)
+    top = {id(module) for module in new}
     fresh = [
         f"{path_in_network}.{name}"
         for path_in_network, module in network.named_modules()
