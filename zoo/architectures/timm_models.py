@@ -52,8 +52,9 @@ def timm_model(
         if is_out_of_memory(error) or "meta" in str(error):
             raise  # the latter: it uses weights that have no values; see zoo.modelfile
         height, width = input_size
+        reason = (str(error) or type(error).__name__).splitlines()[0].rstrip(".")
         raise StructureError(
             f"timm/{name} can't be made for {in_channels}×{height}×{width} and {num_classes} "
-            f"classes: {error or type(error).__name__}."
+            f"classes: {reason}."
         ) from error
     return network
