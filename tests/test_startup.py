@@ -83,7 +83,7 @@ def test_completion_imports_no_torch() -> None:
     probe = (
         "import sys; from zoo.cli import options;"
         "assert options._complete_architecture('len') == ['lenet5', 'lenet5-1998'];"
-        "assert options._complete_architecture('timm/resnet18') == ['timm/resnet18', 'timm/resnet18d'];"
+        "assert options._complete_architecture('timm/vit_5') == ['timm/vit_5b_patch16_sapiens2'];"
         "assert options._complete_architecture('to') == ['torchvision/'];"
         "assert options._complete_recipe('dig') == ['digits'];"
         f"assert not {set(HEAVY)} & set(sys.modules)"

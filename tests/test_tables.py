@@ -33,8 +33,8 @@ EVERY_120TH_OF_TIMM = pytest.mark.parametrize(
 
 def hold_the_counts(card: Architecture) -> None:
     found = summarize(modelfile.outline(describe(card)), card.input_shape)
-    counts = (found.torch_params, found.total_params, found.mult_adds)
-    assert counts == (card.params, card.total_params, card.mult_adds)
+    assert (found.torch_params, found.total_params) == (card.params, card.total_params)
+    assert card.mult_adds in (None, found.mult_adds)
 
 
 @EACH_OF_TORCHVISION
