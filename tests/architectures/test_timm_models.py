@@ -26,6 +26,7 @@ FAMILIES = (
     "maxvit_rmlp_pico_rw_256", "mixer_s32_224", "mobilenetv3_small_050", "nf_regnet_b0",
     "regnetx_002", "resnet18", "resnext50_32x4d", "swin_tiny_patch4_window7_224", "vgg11",
     "vit_tiny_patch16_224", "xception41", "convit_tiny", "mobilevit_xxs",
+    "swinv2_tiny_window8_256", "vit_tiny_r_s16_p8_224",  # these use their weights while built
 )  # fmt: skip
 EACH = pytest.mark.parametrize(
     "name", [*TINY, *(pytest.param(name, marks=pytest.mark.slow) for name in FAMILIES)]
