@@ -130,7 +130,8 @@ def trace(network: nn.Module) -> fx.Graph:
         return _LayerTracer().trace(network)
     except (fx.proxy.TraceError, TypeError, ValueError, RuntimeError) as error:
         raise StructureError(
-            f"The layers of {type(network).__name__} can't be followed: {error}."
+            f"The layers of {type(network).__name__} can't be followed: {error}.",
+            hint="Only edits of its layers need that; everything else works.",
         ) from error
 
 
