@@ -3,8 +3,8 @@
     python -m tests.make_tables torchvision timm [--mult-adds]
 
 Each network is built with its parameters on the meta device. Multiply-adds, which take a pass
-through it, are counted for torchvision always, for timm's 1,371 only with --mult-adds: half a second
-of one core each, ten times as long as the parameters. What was counted is written every 50 networks
+through it, are counted for torchvision always, for timm's 1,371 only with --mult-adds: half a
+second of one core each, ten times as long as without. What was counted is written every 50 networks
 and kept, so a run that was stopped goes on.
 """
 

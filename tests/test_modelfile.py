@@ -392,6 +392,22 @@ def test_a_network_that_uses_its_weights_while_it_is_built_has_a_skeleton_too() 
     assert network.get_buffer("scale") > 0
 
 
+class BuffersBesideWeights(nn.Module):
+    """Makes a buffer on the device of its weights that no file holds, as timm's Swin does."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.one = nn.Linear(3, 3)
+        mask = torch.ones(2, device=self.one.weight.device)
+        self.register_buffer("mask", mask, persistent=False)
+
+
+def test_a_skeletons_buffers_are_real() -> None:
+    network = modelfile.without_weights(BuffersBesideWeights)
+    assert network.one.weight.is_meta
+    assert torch.equal(network.get_buffer("mask"), torch.ones(2))
+
+
 def test_other_errors_of_a_builder_are_not_tried_twice() -> None:
     built = []
 

@@ -165,11 +165,13 @@ def without_weights(construct: "Callable[[], nn.Module]") -> "nn.Module":
     with torch.random.fork_rng(devices=[]):
         try:
             with _meta_parameters():
-                return construct()
+                network = construct()
+            if not _lost_buffers(network):
+                return network
         except RuntimeError as error:
             if "meta" not in str(error):
                 raise
-            network = construct()  # it uses its weights while it is built, as some of timm's do
+        network = construct()  # it uses its weights while it is built, as some of timm's do
     moved = {
         id(parameter): nn.Parameter(parameter.to("meta"), requires_grad=parameter.requires_grad)
         for parameter in network.parameters()
@@ -304,6 +306,12 @@ def _construct(description: Description) -> "nn.Module":
     for edit in edits_of(description):
         network = edit.apply(network, description.input_shape)
     return network
+
+
+def _lost_buffers(network: "nn.Module") -> bool:
+    """Whether a buffer that no file would hold followed the parameters to the meta device."""
+    on_meta = {name for name, buffer in network.named_buffers() if buffer.is_meta}
+    return bool(on_meta and on_meta - network.state_dict().keys())
 
 
 @contextmanager
