@@ -377,3 +377,51 @@ def test_a_file_from_before_auxiliary_classifiers_loads(lenet5: Path) -> None:
     described = modelfile.read_description(lenet5).model_dump(mode="json")
     del described["arguments"]["auxiliary"]
     assert description.Description.model_validate(described).arguments.auxiliary
+
+
+class ReadsItsWeights(nn.Module):
+    """Uses weights while it is built, as timm's hybrid transformers do; two of them are tied."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.one = nn.Linear(3, 3)
+        self.two = nn.Linear(3, 3)
+        self.two.weight = self.one.weight
+        self.register_buffer("scale", torch.tensor(self.one.weight.abs().max().item()))
+
+
+def test_a_network_that_uses_its_weights_while_it_is_built_has_a_skeleton_too() -> None:
+    before = torch.get_rng_state()
+    network = modelfile.without_weights(ReadsItsWeights)
+    assert torch.equal(torch.get_rng_state(), before)
+    assert all(parameter.is_meta for parameter in network.parameters())
+    assert network.one.weight is network.two.weight
+    assert network.get_buffer("scale") > 0
+
+
+class BuffersBesideWeights(nn.Module):
+    """Makes a buffer on the device of its weights that no file holds, as timm's Swin does."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.one = nn.Linear(3, 3)
+        mask = torch.ones(2, device=self.one.weight.device)
+        self.register_buffer("mask", mask, persistent=False)
+
+
+def test_a_skeletons_buffers_are_real() -> None:
+    network = modelfile.without_weights(BuffersBesideWeights)
+    assert network.one.weight.is_meta
+    assert torch.equal(network.get_buffer("mask"), torch.ones(2))
+
+
+def test_other_errors_of_a_builder_are_not_tried_twice() -> None:
+    built = []
+
+    def construct() -> nn.Module:
+        built.append(1)
+        raise RuntimeError("no such thing")
+
+    with pytest.raises(RuntimeError, match="no such thing"):
+        modelfile.without_weights(construct)
+    assert len(built) == 1

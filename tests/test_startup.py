@@ -35,7 +35,10 @@ def heavy_modules(*arguments: str) -> list[str]:
         ("--version",),
         ("list",),
         ("list", "--json"),
+        ("list", "--all"),
+        ("list", "--search", "vit tiny"),
         ("show", "lenet5"),
+        ("show", "timm/vit_tiny_patch16_224"),
         ("recipes", "list"),
         ("recipes", "--help"),
         ("recipes", "show", "digits"),
@@ -90,6 +93,8 @@ def test_completion_imports_no_torch() -> None:
     probe = (
         "import sys; from zoo.cli import options;"
         "assert options._complete_architecture('len') == ['lenet5', 'lenet5-1998'];"
+        "assert options._complete_architecture('timm/vit_5') == ['timm/vit_5b_patch16_sapiens2'];"
+        "assert options._complete_architecture('to') == ['torchvision/'];"
         "assert options._complete_recipe('dig') == ['digits'];"
         f"assert not {set(HEAVY)} & set(sys.modules)"
     )

@@ -9,6 +9,7 @@ from zoo.description import Description, describe, for_size
 from zoo.downloads import NO_DOWNLOADS, Downloads
 from zoo.errors import UsageError
 from zoo.files import check_output_file
+from zoo.input_sizes import check_takes
 from zoo.modelfile import Source
 from zoo.pretrained import find_donor
 from zoo.summary import Summary, summarize
@@ -79,6 +80,8 @@ def build_file(
     description = modelfile.with_edits(source.description, edits)
     if source.path is not None and seed is not None and not edits:
         raise UsageError(f"--seed does not apply: every weight of {source.name} is kept.")
+    if source.path is None:
+        check_takes(source.description)
     notes = list(description.notes)
     network = modelfile.instantiate(source, edits, seed=seed or 0)
     if source.path is not None and edits:

@@ -130,7 +130,8 @@ def trace(network: nn.Module) -> fx.Graph:
         return _LayerTracer().trace(network)
     except (fx.proxy.TraceError, TypeError, ValueError, RuntimeError) as error:
         raise StructureError(
-            f"The layers of {type(network).__name__} can't be followed: {error}."
+            f"The layers of {type(network).__name__} can't be followed: {error}.",
+            hint="Only edits of its layers need that; everything else works.",
         ) from error
 
 
@@ -199,7 +200,8 @@ def _traverse(network: nn.Module, input_shape: Shape) -> list[LayerInfo]:
     except RuntimeError as error:
         if is_out_of_memory(error.__cause__ or error):
             raise
-        reason = str(error.__cause__ or error).splitlines()[0]
+        cause = error.__cause__ or error
+        reason = (str(cause) or type(cause).__name__).splitlines()[0].rstrip(".")
         shape = "×".join(str(side) for side in input_shape)
         raise StructureError(f"A picture of {shape} can't pass this network: {reason}.") from error
     finally:

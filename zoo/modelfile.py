@@ -5,7 +5,7 @@ strictly. No pickle is involved and no code is read from the file.
 """
 
 from collections import OrderedDict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib import import_module
@@ -167,11 +167,34 @@ def skeleton(description: Description) -> "nn.Module":
     Raises:
         StructureError: an edit does not fit.
     """
+    return without_weights(lambda: _construct(description))
+
+
+def without_weights(construct: "Callable[[], nn.Module]") -> "nn.Module":
+    """What `construct` makes, with its parameters on the meta device and its buffers real."""
     import torch
+    from torch import nn
 
     # Some layers draw before they register, and the caller's random numbers are the caller's.
-    with torch.random.fork_rng(devices=[]), _meta_parameters():
-        return _construct(description)
+    with torch.random.fork_rng(devices=[]):
+        try:
+            with _meta_parameters():
+                network = construct()
+            if not _lost_buffers(network):
+                return network
+        except RuntimeError as error:
+            if "meta" not in str(error):
+                raise
+        network = construct()  # it uses its weights while it is built, as some of timm's do
+    moved = {
+        id(parameter): nn.Parameter(parameter.to("meta"), requires_grad=parameter.requires_grad)
+        for parameter in network.parameters()
+    }
+    for module in network.modules():
+        for name, parameter in module._parameters.items():
+            if parameter is not None:
+                module._parameters[name] = moved[id(parameter)]
+    return network
 
 
 def outline(description: Description) -> "nn.Module":
@@ -280,7 +303,7 @@ def _construct(description: Description) -> "nn.Module":
     module, _, attribute = card.builder.partition(":")
     builder = getattr(import_module(module), attribute)
     height, width = description.arguments.input_size
-    if min(height, width) < card.smallest_px:
+    if min(height, width) < (card.smallest_px or 1):
         raise StructureError(
             f"{card.name} needs pictures of at least {card.smallest_px}×{card.smallest_px}, "
             f"not {height}×{width}."
@@ -300,6 +323,12 @@ def _construct(description: Description) -> "nn.Module":
     for edit in edits_of(description):
         network = edit.apply(network, description.input_shape)
     return network
+
+
+def _lost_buffers(network: "nn.Module") -> bool:
+    """Whether a buffer that no file would hold followed the parameters to the meta device."""
+    on_meta = {name for name, buffer in network.named_buffers() if buffer.is_meta}
+    return bool(on_meta and on_meta - network.state_dict().keys())
 
 
 @contextmanager

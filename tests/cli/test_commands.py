@@ -47,6 +47,20 @@ def test_list_filters(zoo: Zoo) -> None:
     assert "keras, lenet, mobilenet" in zoo("list", "--family", "lennet").stderr
 
 
+def test_list_says_how_many_more_there_are_and_shows_them(zoo: Zoo) -> None:
+    listed = zoo("list", "--json").json
+    everything = zoo("list", "--all", "--json").json
+    (note,) = listed["notes"]
+    more = [int(word.replace(",", "")) for word in note.split() if word[0].isdigit()]
+    assert len(listed["architectures"]) + sum(more) == len(everything["architectures"])
+    assert everything["notes"] == []
+    found = zoo("list", "--search", "swin v2 t", "--json").json["architectures"]
+    assert "torchvision/swin_v2_t" in [row["name"] for row in found]
+    text = zoo("show", "timm/test_vit").stdout
+    assert "vision_transformer.py" in text
+    assert "departures" not in text
+
+
 def test_the_table_flags(zoo: Zoo) -> None:
     rows = list(csv.DictReader(io.StringIO(zoo("list", "--csv").stdout)))
     cards = catalog.select()

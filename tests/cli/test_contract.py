@@ -225,7 +225,7 @@ def test_nan_becomes_null(zoo: Zoo, monkeypatch: pytest.MonkeyPatch) -> None:
 SHELL = "set -o pipefail; {python} -m zoo {command} | {reader}; echo ${{PIPESTATUS[0]}}"
 
 
-@pytest.mark.parametrize("command", ["list", "--help", "summary lenet5", "list --json"])
+@pytest.mark.parametrize("command", ["list --all", "--help", "summary lenet5", "list --all --json"])
 @pytest.mark.parametrize("reader", ["head -1", "true"])
 def test_a_closed_pipe_is_silent(command: str, reader: str) -> None:
     script = SHELL.format(python=sys.executable, command=command, reader=reader)

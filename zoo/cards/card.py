@@ -17,14 +17,14 @@ class Architecture:
     options: Mapping[str, Any] = field(default_factory=dict, hash=False)
     """Further keyword arguments of the builder, so that one file serves a family."""
     family: str
-    year: int
+    year: int | None
     title: str
     """One line for people."""
     paper: str
     input_shape: tuple[int, int, int]
     """Channels, height, width."""
-    smallest_px: int = 1
-    """Shortest side of a picture that can pass."""
+    smallest_px: int | None = 1
+    """Shortest side of a picture that can pass; None where only the network itself knows."""
     content_px: int | None = None
     """Side of the square that pictures are fitted into before padding; None is the whole input."""
     num_classes: int = 1000
@@ -33,11 +33,11 @@ class Architecture:
 
     Such a network's builder takes `auxiliary` too.
     """
-    params: int
+    params: int | None
     """Parameters in PyTorch's count: batch-norm statistics left out."""
-    total_params: int
+    total_params: int | None
     """Parameters in Keras's count: batch-norm statistics included."""
-    mult_adds: int
+    mult_adds: int | None
     """Multiply-adds for one picture of `input_shape`, a bias counting as one per output."""
     top1: float | None = None
     """Published ImageNet accuracy of the first of `weights`, in [0, 1]."""

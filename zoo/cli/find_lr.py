@@ -40,7 +40,7 @@ def rate_found(request: "Request", world: "World") -> Result:
     if request.output is not None:
         check_output_file(request.output, force=request.force)
     prepared, _ = assemble(request, world)
-    output = request.output or Path(f"{prepared.name}-{prepared.recipe_name}-lr.png")
+    output = request.output or Path(f"{prepared.label}-lr.png")
     check_output_file(output, force=request.force)
     for note in prepared.notes:
         OUTPUT.note(note)

@@ -5,8 +5,8 @@ from typing import Annotated
 
 import typer
 
-from zoo import catalog
-from zoo.cli.app import app, command
+from zoo import catalog, tables
+from zoo.cli.app import OUTPUT, app, command
 from zoo.cli.output import Column, Result, Table, compact, count, percent, shape
 from zoo.errors import UsageError
 
@@ -38,15 +38,23 @@ class SortKey(StrEnum):
     top1 = "top1"
 
 
-@command(app, "list", example="zoo list\nzoo list --search lenet --sort params --json", table=True)
+@command(
+    app, "list", example="zoo list\nzoo list --search convnext --sort params --json", table=True
+)
 def list_architectures(
     family: Annotated[
         str | None, typer.Option(metavar="NAME", help="Only this family, such as lenet.")
     ] = None,
     search: Annotated[
         str | None,
-        typer.Option(metavar="WORDS", help="Only those whose name or paper holds all words."),
+        typer.Option(
+            metavar="WORDS",
+            help="Only those whose name or paper holds all words, torchvision's and timm's too.",
+        ),
     ] = None,
+    everything: Annotated[
+        bool, typer.Option("--all", help="Every network of torchvision and timm too.")
+    ] = False,
     max_params: Annotated[
         str | None,
         typer.Option(metavar="N", help="At most this many parameters, such as 6M or 100k."),
@@ -56,14 +64,19 @@ def list_architectures(
     ] = False,
     sort: Annotated[SortKey, typer.Option(help="Order of the rows.")] = SortKey.name,
 ) -> Result:
-    """List the architectures."""
+    """List the architectures, those of torchvision and timm with --all or --search."""
+    libraries = everything or search is not None
     cards = catalog.select(
         family=family,
         search=search,
         max_params=None if max_params is None else parse_count(max_params),
         pretrained=pretrained,
         sort=sort.value,
+        libraries=libraries,
     )
+    if not libraries:
+        more = " and ".join(f"{tables.count_of(name):,} of {name}" for name in tables.LIBRARIES)
+        OUTPUT.note(f"{more} besides: --all shows them, --search WORDS finds them")
     rows = [{key: getattr(card, key) for key in KEYS} for card in cards]
     text = "" if rows else "No architecture meets these conditions."
     return Result({"architectures": rows}, text, Table(COLUMNS, rows))

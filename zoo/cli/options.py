@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from zoo import catalog
+from zoo import catalog, tables
 from zoo.errors import UsageError
 
 
@@ -27,7 +27,14 @@ class PrecisionName(StrEnum):
 
 
 def _complete_architecture(incomplete: str) -> list[str]:
-    return [card.name for card in catalog.CARDS if card.name.startswith(incomplete)]
+    library, slash, _ = incomplete.partition("/")
+    libraries = [f"{name}/" for name in tables.LIBRARIES]
+    names = [card.name for card in catalog.CARDS]
+    if slash and f"{library}/" in libraries:
+        names += [card.name for card in catalog.cards_of(library)]
+    else:
+        names += libraries
+    return [name for name in names if name.startswith(incomplete)]
 
 
 def _complete_recipe(incomplete: str) -> list[str]:

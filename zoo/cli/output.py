@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from rich.console import JustifyMethod
 
 SCHEMA = 1
+_GAP = "   "  # between columns, as rich has it
 
 
 @dataclass(frozen=True)
@@ -65,6 +66,25 @@ class Table:
         Args:
             width: of the terminal, which wraps longer cells; None is as wide as needed.
         """
+        from rich.cells import cell_len
+
+        rows = [[column.title for column in self.columns], *self._cells()]
+        widths = [max(cell_len(row[at]) for row in rows) for at in range(len(self.columns))]
+        needed = sum(widths) + len(_GAP) * (len(widths) - 1)
+        if needed > (width or needed) or any("\n" in cell for row in rows for cell in row):
+            return self._folded(width)
+        lines = [
+            _GAP.join(
+                " " * (room - cell_len(cell)) + cell
+                if column.right
+                else cell + " " * (room - cell_len(cell))
+                for column, cell, room in zip(self.columns, row, widths, strict=True)
+            ).rstrip()
+            for row in rows
+        ]
+        return "\n".join((lines[0], "─" * needed, *lines[1:]))
+
+    def _folded(self, width: int | None) -> str:
         from rich.box import SIMPLE_HEAD
         from rich.console import Console
         from rich.table import Table as RichTable

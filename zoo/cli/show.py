@@ -40,7 +40,7 @@ def _card_text(card: Architecture) -> str:
         f"{card.name}: {card.title}",
         "",
         *_aligned(
-            ("family", f"{card.family}, {card.year}"),
+            ("family", f"{card.family}, {card.year}" if card.year else card.family),
             ("paper", card.paper),
             ("input", shape(card.input_shape)),
             ("classes", str(card.num_classes)),
@@ -50,9 +50,7 @@ def _card_text(card: Architecture) -> str:
             ("recipe", card.recipe),
         ),
         "",
-        "departures from the paper:" if card.departures else "no departures from the paper",
-        *(f"  - {departure}" for departure in card.departures),
-        "",
+        *_departures(card),
         *_weights_text(card),
         "next:",
         f"  zoo summary {card.name}",
@@ -85,6 +83,14 @@ def _weights_text(card: Architecture) -> list[str]:
         *(f"  {line}" for line in textwrap.wrap(published.TERMS + ".", 96)),
         "",
     ]
+
+
+def _departures(card: Architecture) -> list[str]:
+    if "/" in card.name:
+        return []  # nobody compared a library's network with its paper
+    if not card.departures:
+        return ["no departures from the paper", ""]
+    return ["departures from the paper:", *(f"  - {one}" for one in card.departures), ""]
 
 
 def _file_json(source: "Source") -> dict[str, Any]:

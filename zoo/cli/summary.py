@@ -79,6 +79,7 @@ def summary(
     """Summarize a network: layers, shapes, parameters, multiply-adds."""
     from zoo import modelfile
     from zoo.building import without_top
+    from zoo.input_sizes import check_takes
     from zoo.summary import summarize
 
     edits = parse_settings(settings)
@@ -88,6 +89,8 @@ def summary(
         in_channels=in_channels,
         input_size=parse_size(input_size),
     )
+    if source.path is None:
+        check_takes(source.description)
     description = modelfile.with_edits(source.description, edits)
     if no_top:
         description = without_top(description, num_classes)

@@ -13,6 +13,7 @@ from zoo.data.gathering import Progress
 from zoo.description import Description, Training, decide_preprocessing, describe
 from zoo.downloads import NO_DOWNLOADS, Downloads
 from zoo.errors import UsageError
+from zoo.input_sizes import check_takes
 from zoo.modelfile import Source
 from zoo.pretrained import find_donor, name_of
 from zoo.provenance import Task, check_classes, task_of, trained_recipe
@@ -81,7 +82,7 @@ def prepare(request: Request, world: World | None = None) -> Session:
     prepared, task = assemble(request, world)
     run = None
     if world.is_first:
-        run = create_run(f"{prepared.name}-{task.name}", request.output, force=request.force)
+        run = create_run(prepared.label, request.output, force=request.force)
     settings = world.of_first(
         {}
         if run is None
@@ -154,6 +155,7 @@ def assemble(request: Request, world: World) -> tuple[Prepared, Task]:
     if source.path is None:
         arguments = description.arguments.model_copy(update={"num_classes": len(opened.classes)})
         description = description.model_copy(update={"arguments": arguments})
+        check_takes(description)
         source = replace(source, description=description)
     else:
         check_classes(source, opened.classes, task.name)

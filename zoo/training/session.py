@@ -51,6 +51,11 @@ class Prepared:
     notes: list[str] = field(default_factory=list)
     """What the user should know before it starts."""
 
+    @property
+    def label(self) -> str:
+        """What files of it are called, such as `timm-resnet18-digits`."""
+        return f"{self.name}-{self.recipe_name}".replace("/", "-")
+
     @cached_property
     def batches(self) -> TrainingBatches:
         """Of the training split: this process's part."""
