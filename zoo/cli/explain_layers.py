@@ -6,8 +6,8 @@ import typer
 
 from zoo.cli.app import OUTPUT, command
 from zoo.cli.explain import explain
-from zoo.cli.layer_settings import parse_settings
-from zoo.cli.options import InChannels, InputSize, LayerSettings, ModelArg, NumClasses, parse_size
+from zoo.cli.options import InChannels, InputSize, LayerSettings, ModelArg, NoTop, NumClasses
+from zoo.cli.outlined import outlined
 from zoo.cli.output import Column, Result, Table, shape, terminal_width
 
 if TYPE_CHECKING:
@@ -55,20 +55,21 @@ def layers(
     num_classes: NumClasses = None,
     in_channels: InChannels = None,
     settings: LayerSettings = None,
+    no_top: NoTop = False,
 ) -> Result:
     """Work out each layer's output size, parameters, multiply-adds and receptive field."""
     from zoo import modelfile
     from zoo.explain.anatomy import explain as explained
     from zoo.explain.anatomy import find
 
-    edits = parse_settings(settings)
-    source = modelfile.resolve(
+    name, description = outlined(
         model,
         num_classes=num_classes,
         in_channels=in_channels,
-        input_size=parse_size(input_size),
+        input_size=input_size,
+        settings=settings,
+        no_top=no_top,
     )
-    description = modelfile.with_edits(source.description, edits)
     found = explained(modelfile.outline(description), description.input_shape)
     if found.problem:
         OUTPUT.note(f"no receptive fields: {found.problem}")
@@ -77,7 +78,7 @@ def layers(
         chosen = [chosen[find(chosen, layer)]]
     rows = [_row(one) for one in chosen]
     document: dict[str, Any] = {
-        "model": source.name,
+        "model": name,
         "input_shape": description.input_shape,
         "layers": [{key: row[key] for key in row if key != "output_size"} for row in rows],
     }

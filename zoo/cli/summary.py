@@ -5,8 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from zoo.cli.app import OUTPUT, app, command
-from zoo.cli.layer_settings import parse_settings
+from zoo.cli.app import app, command
 from zoo.cli.options import (
     InChannels,
     InputSize,
@@ -14,8 +13,8 @@ from zoo.cli.options import (
     ModelArg,
     NoTop,
     NumClasses,
-    parse_size,
 )
+from zoo.cli.outlined import outlined
 from zoo.cli.output import Column, Result, Table, compact, count, plural, shape
 from zoo.errors import ThresholdError
 
@@ -78,26 +77,18 @@ def summary(
 ) -> Result:
     """Summarize a network: layers, shapes, parameters, multiply-adds."""
     from zoo import modelfile
-    from zoo.building import without_top
-    from zoo.input_sizes import check_takes
     from zoo.summary import summarize
 
-    edits = parse_settings(settings)
-    source = modelfile.resolve(
+    name, description = outlined(
         model,
         num_classes=num_classes,
         in_channels=in_channels,
-        input_size=parse_size(input_size),
+        input_size=input_size,
+        settings=settings,
+        no_top=no_top,
     )
-    if source.path is None:
-        check_takes(source.description)
-    description = modelfile.with_edits(source.description, edits)
-    if no_top:
-        description = without_top(description, num_classes)
-    for note in description.notes:
-        OUTPUT.note(note)
     found = summarize(
-        modelfile.outline(description), description.input_shape, name=source.name, depth=depth
+        modelfile.outline(description), description.input_shape, name=name, depth=depth
     )
     rows = [_row(layer) for layer in found.layers]
     result = Result({**_totals(found), "layers": rows}, _totals_text(found), Table(COLUMNS, rows))
