@@ -98,7 +98,7 @@ class TurnsBad(nn.Module):
 def test_nan_in_the_loss_is_an_error_that_says_where() -> None:
     with pytest.raises(DivergedError, match="in epoch 2, step 2, at a learning rate of") as caught:
         run(TurnsBad(5), Train(epochs=3, schedule="constant", lr=0.25))
-    assert caught.value.hint == "Try a smaller rate: --lr 0.025"
+    assert caught.value.hint == "Try a smaller rate: --lr 0.025; --find-lr suggests one."
 
 
 def test_a_bad_validation_loss_is_an_error() -> None:

@@ -17,7 +17,7 @@ class Shortcut(nn.Module):
     def __init__(self, in_channels: int, out_channels: int, stride: int) -> None:
         super().__init__()
         self.new_channels = out_channels - in_channels
-        self.stride = stride
+        self.kernel_size, self.stride = 1, stride
 
     def forward(self, x: Tensor) -> Tensor:
         """(N, in_channels, H, W) to (N, out_channels, H / stride, W / stride)."""

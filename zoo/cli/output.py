@@ -68,7 +68,7 @@ class Table:
         """
         from rich.cells import cell_len
 
-        rows = [[column.title for column in self.columns], *self._cells()]
+        rows = [[printable(column.title) for column in self.columns], *self._cells()]
         widths = [max(cell_len(row[at]) for row in rows) for at in range(len(self.columns))]
         needed = sum(widths) + len(_GAP) * (len(widths) - 1)
         if needed > (width or needed) or any("\n" in cell for row in rows for cell in row):
