@@ -138,3 +138,14 @@ def test_a_sparse_tensor_is_named(network: nn.Module, donor: nn.Module, tmp_path
     torch.save(donor.state_dict() | {"c1.bias": torch.zeros(6).to_sparse()}, tmp_path / "w.pt")
     with pytest.raises(ModelFileError, match=r"c1\.bias is no plain tensor"):
         load_weights(network, read_donor(tmp_path / "w.pt"))
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf")])
+def test_numbers_that_are_not_finite_are_refused(
+    value: float, network: nn.Module, donor: nn.Module, tmp_path: Path
+) -> None:
+    state = donor.state_dict()
+    state["out.bias"][1] = value
+    torch.save(state, tmp_path / "w.pt")
+    with pytest.raises(ModelFileError, match="NaN or infinite numbers"):
+        load_weights(network, read_donor(tmp_path / "w.pt"))

@@ -71,6 +71,8 @@ def build_file(
     source = modelfile.resolve(
         model, num_classes=num_classes, in_channels=in_channels, input_size=input_size
     )
+    if no_top:
+        without_top(source.description, num_classes)
     donor = None
     if weights is not None:
         donor = find_donor(weights, source.card, downloads or NO_DOWNLOADS)
@@ -93,10 +95,10 @@ def build_file(
     if edits:
         before = summarize(modelfile.outline(source.description), shape, name=source.name)
     if donor is not None:
-        # Only where other classes were asked for does the head start fresh.
-        classes = None if num_classes in (None, len(donor.classes)) else ()
-        grown = transplant(network, donor, description, classes)
-        notes += grown.notes
+        # Only where other classes were asked for, or the head is taken off, does it start fresh.
+        keeps_head = num_classes in (None, len(donor.classes)) and not no_top
+        grown = transplant(network, donor, description, None if keeps_head else ())
+        notes += () if no_top else grown.notes
         description = description.model_copy(update={"origin": donor.origin})
         if donor.description is not None:
             description, inherited = _inheriting(description, donor.description, grown.fresh)
@@ -104,9 +106,8 @@ def build_file(
     elif source.path is None:
         notes.append("the weights are random: nothing is trained yet")
     if no_top:
-        top = without_top(description, num_classes)
-        network = NoTop().apply(network, shape)
-        description, before, after = top, after, summarize(network, shape, name=source.name)
+        network, description = NoTop().apply(network, shape), without_top(description)
+        before, after = after, summarize(network, shape, name=source.name)
     modelfile.save(output, network, description)
     return Built(output, description, before, after, tuple(notes))
 

@@ -103,7 +103,10 @@ def locate(model: str) -> Path:
     if (path / "run.json").is_file():
         best = path / "best.safetensors"
         if not best.is_file():
-            raise NotFoundError(f"The run {model} has no best weights: no epoch was finished.")
+            raise NotFoundError(
+                f"The run {model} has no best.safetensors: no epoch was finished, or it was "
+                "removed."
+            )
         return best
     if path.is_dir():
         raise NotFoundError(f"{model} is a directory but no run: it holds no run.json.")

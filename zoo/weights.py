@@ -144,7 +144,7 @@ def load_weights(
         Tensors in place of which the network keeps its own.
 
     Raises:
-        ModelFileError: a tensor is missing, surplus or of another shape.
+        ModelFileError: a tensor is missing, surplus, of another shape, or not finite.
     """
     wanted = network.state_dict()
     # Batch norms saved before PyTorch 0.4.1 lack their counter, which only momentum=None reads.
@@ -169,8 +169,15 @@ def load_weights(
 
     left_out = tuple(name for name, tensor in wanted.items() if stays(name, tensor))
     converted.update({name: wanted[name] for name in left_out})
+    bad = [name for name, tensor in converted.items() if not _is_finite(tensor)]
+    if bad:
+        raise ModelFileError(f"{donor.name} holds NaN or infinite numbers in {', '.join(bad[:5])}.")
     modelfile.assign(network, converted, donor.name)
     return left_out
+
+
+def _is_finite(tensor: Tensor) -> bool:
+    return not tensor.is_floating_point() or bool(tensor.isfinite().all())
 
 
 def transplant(

@@ -90,3 +90,11 @@ def test_what_has_no_body_or_no_top(tmp_path: Path) -> None:
     build_file("lenet5", path, no_top=True)
     with pytest.raises(UsageError, match="taken off already"):
         build_file(str(path), tmp_path / "again.safetensors", no_top=True)
+
+
+def test_weights_of_other_classes_lose_their_head_too(tmp_path: Path) -> None:
+    donor, bare = tmp_path / "three.safetensors", tmp_path / "bare.safetensors"
+    build_file("lenet5", donor, num_classes=3, seed=5)
+    build_file("lenet5", bare, weights=donor, no_top=True)
+    theirs, ours = modelfile.load(donor).state_dict(), modelfile.load(bare).state_dict()
+    assert all(torch.equal(ours[name], theirs[name]) for name in ours)

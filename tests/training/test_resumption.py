@@ -409,7 +409,17 @@ def test_how_a_finished_run_is_trained_longer(
     overrides: tuple[str, ...], request_: dict[str, Any], longer: str, tmp_path: Path
 ) -> None:
     finish(start(tmp_path / "run", *overrides, model="lenet5", **request_))
-    assert longer in again(tmp_path / "run").prepared.notes[-1]
+    session = again(tmp_path / "run")
+    assert longer in session.prepared.notes[-1]
+    finish(session)
+
+
+def test_an_epoch_that_max_steps_ended_stays_ended(tmp_path: Path) -> None:
+    finish(start(tmp_path / "run", model="lenet5", max_steps=3))
+    session = again(tmp_path / "run", max_steps=5)
+    assert f"ended epoch 1 after 3 of {STEPS} steps" in " ".join(session.prepared.notes)
+    finish(session)
+    assert [row["epoch"] for row in rows(tmp_path / "run")] == ["1", "2"]
 
 
 def test_a_change_is_refused_without_touching_the_run(stopped: Path) -> None:

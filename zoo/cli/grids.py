@@ -23,6 +23,8 @@ def plain(grid: "Grid") -> list[list[float]]:
 
 def number(value: float) -> str:
     """`4`, `-0.25`, `1.234e+10`: four digits where it is not whole."""
+    if value == round(value) and abs(value) < 1e15:
+        return f"{value:.0f}"
     return f"{value:g}" if abs(value) < 1e6 and value == round(value, 4) else f"{value:.4g}"
 
 

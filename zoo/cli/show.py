@@ -129,7 +129,11 @@ def _file_text(source: "Source") -> str:
         "",
         "next:",
         f"  zoo summary {model}",
-        f"  zoo evaluate {model}" if description.training else f"  zoo train {model}",
+        *(
+            []
+            if description.is_headless
+            else [f"  zoo {'evaluate' if description.training else 'train'} {model}"]
+        ),
     ]
     return "\n".join(lines)
 
@@ -139,6 +143,10 @@ def _classes_text(description: "Description") -> str:
     shown = ", ".join(classes[:20])
     if len(classes) > 20:
         return f"{shown} and {len(classes) - 20} more"
+    if description.is_headless:
+        return "none: its top was taken off"
+    if description.is_trained and not shown:
+        return f"{description.arguments.num_classes}, without names"
     return shown or "none: nothing was trained"
 
 

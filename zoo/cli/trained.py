@@ -28,9 +28,8 @@ def trained(session: "Session") -> Result:
 
 def _run_epochs(session: "Session") -> None:
     """A line an epoch, and on a terminal a bar for the one that runs."""
-    total, steps = session.prepared.recipe.train.epochs, len(session.prepared.batches)
-    if session.max_steps:
-        total = min(total, math.ceil(session.max_steps / steps))
+    steps = len(session.prepared.batches)
+    total = _last_epoch(session)
     if not OUTPUT.animated:
         for epoch in session.epochs():
             OUTPUT.progress(_epoch_line(epoch, total))
@@ -47,6 +46,16 @@ def _run_epochs(session: "Session") -> None:
         for epoch in session.epochs(lambda step: bar.update(task, completed=step)):
             bar.console.print(_epoch_line(epoch, total), soft_wrap=True)
             bar.update(task, completed=0, description=f"epoch {epoch.epoch + 1}/{total}")
+
+
+def _last_epoch(session: "Session") -> int:
+    """The epoch that training ends with, unless it stops early."""
+    epochs, position = session.prepared.recipe.train.epochs, session.learner.position
+    if session.max_steps is None:
+        return epochs
+    steps = len(session.prepared.batches)
+    left = session.max_steps - position.done + position.step
+    return min(epochs, position.epoch - 1 + math.ceil(left / steps))
 
 
 def _headline(session: "Session") -> str:

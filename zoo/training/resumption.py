@@ -136,6 +136,13 @@ def _go_on(session: Session, found: list[str]) -> None:
         session.is_finished = True
         notes.append(f"{session.path} was finished already; {longer} trains longer")
         return
+    steps_an_epoch = len(session.prepared.batches)
+    cut = 0 if learner.position.step else learner.position.done % steps_an_epoch
+    if cut:
+        notes.append(
+            f"--max-steps ended epoch {learner.position.epoch - 1} after {cut} of {steps_an_epoch} "
+            "steps; the next epoch begins"
+        )
     notes.extend(f"overridden: {difference}" for difference in found)
     if run is not None:
         run.go_on(session.settings, **({"overridden": found} if found else {}))
