@@ -86,9 +86,7 @@ def counted(row: Row, network: nn.Module, *, mult_adds: bool) -> Row:
 
 
 def torchvision_row(name: str) -> Row:
-    published: list[Weights] = list(get_model_weights(name))
-    preferred = get_model_weights(name).DEFAULT
-    published.sort(key=lambda weights: weights is not preferred)
+    preferred: Weights = get_model_weights(name).DEFAULT
     family = get_model_builder(name).__module__.rpartition(".")[2]
     row = Row(
         name=name,
@@ -96,8 +94,6 @@ def torchvision_row(name: str) -> Row:
         year=YEARS[family],
         input_shape=(3, *preferred.transforms().crop_size * 2),
         num_classes=1000,
-        top1=round(preferred.meta["_metrics"]["ImageNet-1K"]["acc@1"] / 100, 5),
-        weights=tuple(weights.name for weights in published),
     )
     network = outline(row, torchvision_model)
     row = counted(row, network, mult_adds=True)

@@ -72,7 +72,7 @@ def build_file(
         model, num_classes=num_classes, in_channels=in_channels, input_size=input_size
     )
     if no_top:
-        without_top(source.description, num_classes)
+        without_top(source.description, num_classes)  # refused before anything is built
     donor = None
     if weights is not None:
         donor = find_donor(weights, source.card, downloads or NO_DOWNLOADS)

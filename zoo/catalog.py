@@ -11,14 +11,15 @@ from zoo.cards.of_libraries import card_of
 from zoo.errors import NotFoundError, UsageError, closest
 
 
-def _canonical(name: str) -> str:
+def canonical(name: str) -> str:
+    """The name by which cards and weights are found: `_` and `-` are the same letter."""
     return name.replace("_", "-").lower()
 
 
 def _index(cards: Iterable[Architecture]) -> dict[str, Architecture]:
     index: dict[str, Architecture] = {}
     for card in cards:
-        if index.setdefault(_canonical(card.name), card) is not card:
+        if index.setdefault(canonical(card.name), card) is not card:
             raise ValueError(f"two cards are called {card.name}")
     return index
 
@@ -32,11 +33,11 @@ def lookup(name: str) -> Architecture | None:
     Imports no torch, but for a network that the installed timm has and the table of an older one
     has not.
     """
-    canonical = _canonical(name)
-    library, slash, rest = canonical.partition("/")
+    wanted = canonical(name)
+    library, slash, rest = wanted.partition("/")
     if not slash or library not in tables.LIBRARIES:
-        return _BY_NAME.get(canonical)
-    return _by_name_in(library).get(canonical) or _unlisted(library, rest)
+        return _BY_NAME.get(wanted)
+    return _by_name_in(library).get(wanted) or _unlisted(library, rest)
 
 
 def find(name: str) -> Architecture:
@@ -53,12 +54,12 @@ def find(name: str) -> Architecture:
 
 def not_found(name: str) -> NotFoundError:
     """The error for a MODEL that names neither an architecture nor a file nor a run."""
-    canonical = _canonical(name)
-    library, slash, _ = canonical.partition("/")
+    wanted = canonical(name)
+    library, slash, _ = wanted.partition("/")
     missing = f"No architecture, model file or run is called {name!r}."
     if slash and library in tables.LIBRARIES:
         known = {key: card.name for key, card in _by_name_in(library).items()}
-        network, dot, _ = canonical.partition(".")
+        network, dot, _ = wanted.partition(".")
         if dot and network in known:
             tag = name.partition(".")[2]
             return NotFoundError(
@@ -72,10 +73,10 @@ def not_found(name: str) -> NotFoundError:
             "zoo list shows every architecture, zoo list --all those of torchvision and timm too."
         )
         for other in tables.LIBRARIES:
-            if card := _by_name_in(other).get(f"{other}/{canonical}"):
-                known = {canonical: card.name}
+            if card := _by_name_in(other).get(f"{other}/{wanted}"):
+                known = {wanted: card.name}
                 break
-    match = closest(canonical, known)
+    match = closest(wanted, known)
     suggestion = f" Did you mean {known[match]}?" if match else ""
     return NotFoundError(missing + suggestion, hint=hint)
 

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from zoo import modelfile, published, tensorfile
-from zoo.catalog import Architecture
+from zoo.catalog import Architecture, canonical
 from zoo.data.sources.checks import distinct
 from zoo.description import Description, Publication, describe
 from zoo.downloads import Downloads, RemoteFile
@@ -64,25 +64,16 @@ def name_of(weights: str | Path, card: Architecture) -> str | None:
     path = Path(weights)
     if isinstance(weights, Path) or os.sep in weights or path.suffix in _SUFFIXES:
         return None
-    names = names_of(card)
-    asked = _canonical(weights)
+    names = card.weights
+    asked = canonical(weights)
     if asked == DEFAULT and names:
         return names[0]
     for name in names:
-        if _canonical(name) == asked:
+        if canonical(name) == asked:
             return name
     if path.exists():
         return None
     raise _not_found(weights, card, names)
-
-
-def names_of(card: Architecture) -> tuple[str, ...]:
-    """The names of an architecture's published weights, the library's own choice first."""
-    return tuple(weights.name for weights in card.published) or card.weights
-
-
-def _canonical(name: str) -> str:
-    return name.replace("_", "-").lower()
 
 
 def _not_found(weights: str, card: Architecture, names: tuple[str, ...]) -> UsageError:
@@ -91,7 +82,7 @@ def _not_found(weights: str, card: Architecture, names: tuple[str, ...]) -> Usag
             f"There is no file {weights}, and {card.name} has no published weights.",
             hint="zoo list --pretrained shows the architectures that have.",
         )
-    match = closest(_canonical(weights), (DEFAULT, *names))
+    match = closest(canonical(weights), (DEFAULT, *names))
     suggestion = f" Did you mean {match}?" if match else ""
     return UsageError(
         f"{card.name} has no weights {weights!r}, and there is no such file.{suggestion}",

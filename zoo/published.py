@@ -8,6 +8,7 @@ import csv
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 WEIGHTS_TABLE = Path(__file__).parent / "tables" / "torchvision_weights.csv"
 CLASSES_TABLE = Path(__file__).parent / "tables" / "imagenet_classes.csv"
@@ -77,6 +78,15 @@ def _table() -> dict[str, list[Weights]]:
 def of_torchvision(model: str) -> tuple[Weights, ...]:
     """What is published for a network of torchvision's, its default first."""
     return tuple(_table().get(model, ()))
+
+
+def on_card(model: str) -> dict[str, Any]:
+    """A card's `weights` and `top1`, the latter of torchvision's default."""
+    weights = of_torchvision(model)
+    return {
+        "weights": tuple(each.name for each in weights),
+        "top1": weights[0].top1 if weights else None,
+    }
 
 
 @cache

@@ -52,7 +52,7 @@ def _hub(
     monkeypatch.setenv("ZOO_CACHE", str(tmp_path / "cache"))
     monkeypatch.setenv("HF_ENDPOINT", mirror.url)
     if catalog.lookup(CARD.name) is None:
-        monkeypatch.setitem(catalog._BY_NAME, catalog._canonical(CARD.name), CARD)
+        monkeypatch.setitem(catalog._BY_NAME, catalog.canonical(CARD.name), CARD)
     mirror.files[HUB_PATH] = save(network.state_dict())
 
 

@@ -1,5 +1,6 @@
 """The cards of networks that libraries build, from the libraries' tables."""
 
+from zoo import published
 from zoo.cards.card import Architecture
 from zoo.tables import Row
 
@@ -27,6 +28,5 @@ def card_of(library: str, row: Row, **options: str) -> Architecture:
         params=row.params,
         total_params=row.total_params,
         mult_adds=row.mult_adds,
-        top1=row.top1,
-        weights=row.weights,
+        **(published.on_card(row.name) if library == "torchvision" else {"weights": row.weights}),
     )

@@ -11,7 +11,6 @@ def _card(
 ) -> Architecture:
     """A card; torchvision's name is the card's own with `_` for `-`, unless it is given."""
     torchvisions = others.pop("torchvisions", name.replace("-", "_"))
-    weights = published.of_torchvision(torchvisions)
     return Architecture(
         name=name,
         title=title,
@@ -20,8 +19,7 @@ def _card(
         params=params,
         total_params=total_params,
         mult_adds=mult_adds,
-        top1=weights[0].top1 if weights else None,
-        weights=tuple(each.name for each in weights),
+        **published.on_card(torchvisions),
         **{"input_shape": (3, 224, 224), **others},
     )
 

@@ -50,12 +50,12 @@ def _run_epochs(session: "Session") -> None:
 
 def _last_epoch(session: "Session") -> int:
     """The epoch that training ends with, unless it stops early."""
-    epochs, position = session.prepared.recipe.train.epochs, session.learner.position
-    if session.max_steps is None:
-        return epochs
-    steps = len(session.prepared.batches)
-    left = session.max_steps - position.done + position.step
-    return min(epochs, position.epoch - 1 + math.ceil(left / steps))
+    from zoo.training.engine import total_steps
+
+    learner, batches = session.learner, session.prepared.batches
+    position = learner.position
+    left = total_steps(learner, batches, session.max_steps) - position.done + position.step
+    return min(learner.config.epochs, position.epoch - 1 + math.ceil(left / len(batches)))
 
 
 def _headline(session: "Session") -> str:

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
+from functools import cache as cache_once
 from pathlib import Path
 from typing import TypeVar
 
@@ -52,7 +53,7 @@ class Gathered:
 
     fitted: Fitted
     digests: Callable[[], list[str]]
-    """The content hash of each picture; computed when it is asked for."""
+    """The content hash of each picture; computed when it is first asked for."""
     bad: tuple[Bad, ...] = ()
 
 
@@ -167,7 +168,8 @@ def _gather_array(
         fitted = Fitted.in_memory(_fitted_array(pictures, preprocessing), pictures)
     else:
         fitted = Fitted.on_the_way(pictures, preprocessing)
-    return Gathered(fitted, lambda: [pictures.digest(index) for index in range(len(pictures))])
+    digests = cache_once(lambda: [pictures.digest(index) for index in range(len(pictures))])
+    return Gathered(fitted, digests)
 
 
 def _fitted_array(pictures: ArrayPictures, preprocessing: Preprocessing) -> Tensor:

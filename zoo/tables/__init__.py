@@ -31,10 +31,8 @@ class Row:
     params: int | None = None
     total_params: int | None = None
     mult_adds: int | None = None
-    top1: float | None = None
-    """Published ImageNet accuracy of the first of `weights`, in [0, 1]."""
     weights: tuple[str, ...] = ()
-    """Names of published pretrained weights, the library's own choice first."""
+    """timm's tags of pretrained weights, its own choice first; torchvision's have their table."""
 
     def cells(self) -> dict[str, str]:
         """The row as the table's file has it."""
@@ -62,7 +60,6 @@ class Row:
             params=number("params"),
             total_params=number("total_params"),
             mult_adds=number("mult_adds"),
-            top1=float(cells["top1"]) if cells["top1"] else None,
             weights=tuple(cells["weights"].split()),
         )
 
