@@ -26,18 +26,21 @@ OPTIONS = (
 )  # fmt: skip
 
 
-def launch(
-    processes: int, *arguments: object, options: Sequence[str] = ()
-) -> "subprocess.Popen[str]":
+def torchrun(processes: int, *arguments: str) -> "subprocess.Popen[str]":
     command = [
         sys.executable, "-m", "torch.distributed.run", "--standalone",
-        "--nproc-per-node", str(processes), *options,
-        "-m", "zoo", "train", *map(str, arguments),
+        "--nproc-per-node", str(processes), *arguments,
     ]  # fmt: skip
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
     return subprocess.Popen(
         command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
     )
+
+
+def launch(
+    processes: int, *arguments: object, options: Sequence[str] = ()
+) -> "subprocess.Popen[str]":
+    return torchrun(processes, *options, "-m", "zoo", "train", *map(str, arguments))
 
 
 def rows(run: Path) -> list[dict[str, float]]:
@@ -78,6 +81,25 @@ def test_one_process_of_torchrun_is_plain_training(tmp_path: Path) -> None:
     assert process.returncode == 0, output
     for name in ("last.safetensors", "best.safetensors"):
         assert (plain / name).read_bytes() == (launched / name).read_bytes()
+
+
+def test_no_thread_of_the_exchange_outlives_it(tmp_path: Path) -> None:
+    # One that frees a tensor while the interpreter ends aborts the process.
+    script = tmp_path / "script.py"
+    script.write_text(
+        "import atexit, pathlib\n"
+        "@atexit.register\n"
+        "def count():\n"
+        "    names = [p.read_text() for p in pathlib.Path('/proc/self/task').glob('*/comm')]\n"
+        "    print('threads of gloo:', sum('gloo' in name for name in names))\n"
+        "from zoo.__main__ import run\n"
+        "run()\n"
+    )
+    arguments = ("train", "lenet5", "--max-steps", "2", "-o", str(tmp_path / "run"))
+    process = torchrun(2, str(script), *arguments)
+    output, _ = process.communicate(timeout=100)
+    assert process.returncode == 0, output
+    assert output.count("threads of gloo: 0") == 2, output
 
 
 def workers(launcher: int) -> list[int]:

@@ -1,5 +1,6 @@
 """Several processes that train one network, as torchrun starts them; one process is a world too."""
 
+import importlib
 import os
 import secrets
 import signal
@@ -191,6 +192,10 @@ def joined(device: str) -> Iterator[tuple[World, str]]:
         )
     if not world.is_first:  # it has nothing to save, and waits where Python handles no signal
         signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    # Its defaults keep the process group that stands when it is first imported, which
+    # DistributedDataParallel does: gloo's threads would outlive the group and take tensors along
+    # into the interpreter's end, where freeing one aborts the process.
+    importlib.import_module("torch.distributed.nn")
     try:
         with others_lost():
             store, _, _ = next(rendezvous("env://"))
