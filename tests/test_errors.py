@@ -56,5 +56,6 @@ def test_an_error_as_json() -> None:
 
 
 def test_suggestions() -> None:
+    assert errors.did_you_mean("C1", ["c1", "s2"]) == "Did you mean c1?"
     assert errors.did_you_mean("lenet6", ["lenet5", "alexnet"]) == "Did you mean lenet5?"
     assert errors.did_you_mean("zebra", ["lenet5"]) == ""

@@ -31,7 +31,7 @@ def assert_equal(one: nn.Module, two: nn.Module) -> None:
     assert all(torch.equal(tensor, theirs[name]) for name, tensor in one.state_dict().items())
 
 
-@pytest.mark.parametrize("wrapper", [None, "state_dict", "model", "model_state_dict"])
+@pytest.mark.parametrize("wrapper", [None, "state_dict", "model", "model_state_dict", "net"])
 def test_a_pickled_state_dict(
     wrapper: str | None, network: nn.Module, donor: nn.Module, tmp_path: Path
 ) -> None:
@@ -44,10 +44,14 @@ def test_a_pickled_state_dict(
     assert_equal(network, donor)
 
 
-def test_data_parallels_prefix_is_dropped(
-    network: nn.Module, donor: nn.Module, tmp_path: Path
+@pytest.mark.parametrize(
+    "prefix", ["module.", "_orig_mod.", "module._orig_mod.", "_orig_mod.module."]
+)
+def test_the_prefixes_of_wrapped_networks_are_dropped(
+    prefix: str, network: nn.Module, donor: nn.Module, tmp_path: Path
 ) -> None:
-    torch.save(nn.DataParallel(donor).state_dict(), tmp_path / "w.pt")
+    state = {prefix + name: tensor for name, tensor in donor.state_dict().items()}
+    torch.save(state, tmp_path / "w.pt")
     load_weights(network, read_donor(tmp_path / "w.pt"))
     assert_equal(network, donor)
 

@@ -58,16 +58,23 @@ def write_text(path: Path, text: str) -> None:
         temporary.write_text(text, encoding="utf-8")
 
 
-def check_output_file(path: Path, *, force: bool) -> None:
+def check_output_file(path: Path, *, force: bool, suffix: str = "") -> None:
     """Refuses an output that can't be written, before any work is done for it.
+
+    Args:
+        path: of the output.
+        force: whether it may replace a file.
+        suffix: of the format that will be written; another format's is refused.
 
     Raises:
         OutputExistsError: it exists and `force` is false.
-        UsageError: it is a directory, or its directory does not exist.
+        UsageError: it is a directory, its directory does not exist, or it has a wrong suffix.
         DiskError: its directory can't be written to.
     """
     if path.is_dir():
         raise UsageError(f"{path} is a directory.", hint="Give --output the name of a file.")
+    if suffix and path.suffix and path.suffix.lower() != suffix:
+        raise UsageError(f"{path} would be no {path.suffix} file.", hint=f"Call it *{suffix}.")
     if os.path.lexists(path):
         if not force:
             raise OutputExistsError(f"{path} exists.", hint="Replace it with --force.")

@@ -18,7 +18,9 @@ from zoo.files import disk_errors
 from zoo.heads import auxiliary_heads, from_the_head_on
 
 # Where training scripts keep the state dict inside what they saved.
-_WRAPPERS = ("state_dict", "model_state_dict", "model")
+_WRAPPERS = ("state_dict", "model_state_dict", "model", "net", "network")
+_PREFIXES = ("module.", "_orig_mod.")
+"""Before every name, of DataParallel and of torch.compile."""
 
 
 @dataclass(frozen=True)
@@ -71,10 +73,7 @@ def read_donor(path: Path) -> Donor:
         is_pickle = tensorfile.is_pickle(file.read(9))
     description, kind = None, "a state dict"
     if is_pickle:
-        # DataParallel's prefix
-        tensors = {
-            name.removeprefix("module."): tensor for name, tensor in read_pickle(path).items()
-        }
+        tensors = _without_prefixes(read_pickle(path))
     else:
         kind = "plain safetensors"
         if tensorfile.read_header(path).document is not None:
@@ -109,6 +108,13 @@ def read_pickle(path: Path) -> dict[str, Tensor]:
     ):
         raise ModelFileError(f"{path} holds no state dict: names and their tensors.")
     return content
+
+
+def _without_prefixes(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
+    for prefix in (*_PREFIXES, *_PREFIXES):  # in either order
+        if all(name.startswith(prefix) for name in tensors):
+            tensors = {name.removeprefix(prefix): tensor for name, tensor in tensors.items()}
+    return tensors
 
 
 def sha256_of(path: Path) -> str:
@@ -220,12 +226,23 @@ def transplant(
             network, donor, fresh=fresh, fresh_anyway=bool(donor.classes), auxiliary=auxiliary
         )
     except ModelFileError as error:
-        made = donor.description
-        if made is not None and made.arguments.input_size != description.arguments.input_size:
-            height, width = made.arguments.input_size
-            error.hint = f"The weights were made by a network for pictures of {height}×{width}."
+        error.hint = _why_not(donor.description, description) or error.hint
         raise
     return _transplanted(left_out, donor, auxiliary)
+
+
+def _why_not(made: Description | None, description: Description) -> str | None:
+    """Why the weights of one network may not fit another."""
+    if made is None:
+        return None
+    if made.architecture != description.architecture:
+        return f"The weights are those of {made.architecture}."
+    if made.is_headless and not description.is_headless:
+        return "The weights are those of a network whose top was taken off: --no-top."
+    if made.arguments.input_size != description.arguments.input_size:
+        height, width = made.arguments.input_size
+        return f"The weights were made by a network for pictures of {height}×{width}."
+    return None
 
 
 def auxiliary_tensors(card: Architecture) -> frozenset[str]:
@@ -241,7 +258,7 @@ def auxiliary_tensors(card: Architecture) -> frozenset[str]:
 
 def _check_channels(donor: Donor, description: Description) -> None:
     made = donor.description
-    if made is None:
+    if made is None or made.architecture != description.architecture:
         return
     theirs, ours = made.arguments.in_channels, description.arguments.in_channels
     if theirs != ours:

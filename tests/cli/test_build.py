@@ -111,3 +111,25 @@ def test_a_network_without_its_top(zoo: Zoo, in_tmp: Path) -> None:
         ended = zoo(command, "bare.safetensors", *others)
         assert ended.code == 2
         assert "top was taken off" in ended.stderr or "nothing trained" in ended.stderr
+
+
+def test_why_a_model_files_weights_do_not_fit(zoo: Zoo, in_tmp: Path) -> None:
+    zoo("build", "keras-mnist-cnn", "-o", "k.safetensors")
+    zoo("build", "keras-mnist-cnn", "--no-top", "-o", "bare.safetensors")
+    other = zoo("build", "resnet20", "--weights", "k.safetensors", "-o", "x.safetensors")
+    assert other.code == 5
+    assert "The weights are those of keras-mnist-cnn." in other.stderr
+    bare = zoo("build", "keras-mnist-cnn", "--weights", "bare.safetensors", "-o", "x.safetensors")
+    assert bare.code == 5
+    assert "whose top was taken off: --no-top." in bare.stderr
+    assert "its top was taken off" in zoo("show", "bare.safetensors").stdout
+
+
+def test_what_weights_do_not_bring_is_said(zoo: Zoo, in_tmp: Path) -> None:
+    zoo("build", "lenet5", "-o", "fresh.safetensors")
+    still_random = zoo("build", "lenet5", "--weights", "fresh.safetensors", "-o", "a.safetensors")
+    assert "the weights are random" in still_random.stderr
+    torch.save(modelfile.load("fresh.safetensors").state_dict(), "w.pth")
+    bare = zoo("build", "lenet5", "--weights", "w.pth", "-o", "b.safetensors")
+    assert "the weights name no mean and std" in bare.stderr
+    assert "random" not in bare.stderr

@@ -8,7 +8,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import pytest
 import typer
@@ -17,7 +17,9 @@ from tests.conftest import Ended, zoo_process
 from tests.data.sources.fakes import mnist_files, publish
 from tests.pictures import encoded, gradient
 from zoo.cli import app as application
+from zoo.cli.options import OptimizerName, ScheduleName
 from zoo.errors import ExitCode
+from zoo.schema.train import Train
 
 application.register_commands()
 Zoo = Callable[..., Ended]
@@ -295,3 +297,25 @@ def test_a_narrow_terminal_loses_no_name_and_no_number(width: int, zoo: Zoo) -> 
 
 def test_the_shared_flags_work_before_a_groups_command(zoo: Zoo) -> None:
     assert zoo("recipes", "--json", "list").json["ok"]
+
+
+def test_the_choices_of_options_are_the_recipes() -> None:
+    fields = Train.model_fields
+    for key, names in (("optimizer", OptimizerName), ("schedule", ScheduleName)):
+        assert fields[key].annotation == Literal[tuple(str(name) for name in names)]
+
+
+def test_a_misspelt_choice_is_a_usage_error(zoo: Zoo) -> None:
+    result = zoo("train", "lenet5", "--optimizer", "adamm")
+    assert result.code == 2
+    assert "Invalid value for '--optimizer': 'adamm' is not one of 'adam'" in result.stderr
+    assert "Did you mean adam?" in result.stderr
+    result = zoo("train", "lenet5", "--weight-decay", "-1")
+    assert result.code == 2
+    assert "'--weight-decay': must be greater than or equal to 0" in result.stderr
+
+
+def test_a_picture_is_not_called_something_else(zoo: Zoo, in_tmp: Path) -> None:
+    result = zoo("explain", "filters", "lenet5", "-o", "filters.jpg")
+    assert result.code == 2
+    assert "filters.jpg would be no .jpg file." in result.stderr

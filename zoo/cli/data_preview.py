@@ -57,7 +57,7 @@ def preview(
 
     name = chosen_recipe(recipe, directory, has_weights=weights is not None)
     loaded = load_recipe(name, settings or ())
-    check_output_file(output, force=force)
+    check_output_file(output, force=force, suffix=".png")
     source = modelfile.resolve(model)
     if source.path is None:
         source = modelfile.resolve(model, preprocess=loaded.preprocess)

@@ -132,7 +132,7 @@ def _padding(text: str) -> str | int:
 
 def _check_png(png: Path | None, *, force: bool) -> None:
     if png is not None:
-        check_output_file(png, force=force)
+        check_output_file(png, force=force, suffix=".png")
     elif force:
         raise UsageError("--force does not apply without --png.")
 

@@ -28,7 +28,7 @@ def filters(model: ModelArg, output: PngOutput, force: Force = False) -> Result:
     """Draw the filters of the first convolution, each on its own scale."""
     from zoo import modelfile
 
-    check_output_file(output, force=force)
+    check_output_file(output, force=force, suffix=".png")
     source = modelfile.resolve(model)
     note = _noted(source)
 
@@ -69,7 +69,7 @@ def maps(
     """Draw the feature maps that a picture gives: the last layer of each resolution."""
     from zoo import modelfile
 
-    check_output_file(output, force=force)
+    check_output_file(output, force=force, suffix=".png")
     source = modelfile.resolve(model)
 
     from zoo.data.preview import write_png

@@ -38,10 +38,10 @@ def rate_found(request: "Request", world: "World") -> Result:
         raise UsageError(f"{' and '.join(unused)} can't go with --find-lr.")
     check_can_draw()
     if request.output is not None:
-        check_output_file(request.output, force=request.force)
+        check_output_file(request.output, force=request.force, suffix=".png")
     prepared, _ = assemble(request, world)
     output = request.output or Path(f"{prepared.label}-lr.png")
-    check_output_file(output, force=request.force)
+    check_output_file(output, force=request.force, suffix=".png")
     for note in prepared.notes:
         OUTPUT.note(note)
     with devices.algorithms(deterministic=prepared.recipe.train.deterministic):

@@ -1,6 +1,7 @@
 """The entry point: runs the application and turns every ending into an exit code."""
 
 import os
+import re
 import signal
 import sys
 import traceback
@@ -21,6 +22,7 @@ from zoo.errors import (
     TerminationError,
     UsageError,
     ZooError,
+    did_you_mean,
     is_out_of_memory,
 )
 
@@ -91,7 +93,9 @@ def _translate(error: BaseException, arguments: Sequence[str]) -> ZooError:
     if isinstance(error, ZooError):
         return error
     if isinstance(error, typer.TyperException):
-        return UsageError(error.format_message(), hint=f"{_command_path(arguments)} --help")
+        return UsageError(
+            _reworded(error.format_message()), hint=f"{_command_path(arguments)} --help"
+        )
     if isinstance(error, SigtermInterrupt):
         return TerminationError("Terminated.")
     if isinstance(error, KeyboardInterrupt | typer.Abort):
@@ -105,6 +109,15 @@ def _translate(error: BaseException, arguments: Sequence[str]) -> ZooError:
         f"A bug of ours: {reason}",
         hint="Run it again with --debug and report the traceback.",
     )
+
+
+def _reworded(message: str) -> str:
+    """Typer's words without its validator's, and with a suggestion among an option's choices."""
+    message = message.replace("Value error, ", "").replace("Input should be", "must be")
+    if choice := re.search(r"'([^']*)' is not one of (.*)\.", message):
+        known = re.findall("'([^']*)'", choice[2])
+        message = f"{message} {did_you_mean(choice[1], known)}".rstrip()
+    return message
 
 
 def _command_path(arguments: Sequence[str]) -> str:

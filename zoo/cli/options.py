@@ -26,6 +26,26 @@ class PrecisionName(StrEnum):
     fp16 = "fp16"
 
 
+class OptimizerName(StrEnum):
+    """`train.optimizer`'s names in zoo/schema/train.py, which imports pydantic."""
+
+    adam = "adam"
+    adamw = "adamw"
+    sgd = "sgd"
+    rmsprop = "rmsprop"
+
+
+class ScheduleName(StrEnum):
+    """`train.schedule`'s names."""
+
+    cosine = "cosine"
+    one_cycle = "one-cycle"
+    step = "step"
+    multi_step = "multi-step"
+    plateau = "plateau"
+    constant = "constant"
+
+
 def _complete_architecture(incomplete: str) -> list[str]:
     library, slash, _ = incomplete.partition("/")
     libraries = [f"{name}/" for name in tables.LIBRARIES]

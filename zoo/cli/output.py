@@ -253,7 +253,8 @@ def compact(number: float | None) -> str:
         return "–"
     for unit, factor in (("G", 1e9), ("M", 1e6), ("k", 1e3)):
         if number >= factor:
-            return f"{number / factor:.3g} {unit}"
+            scaled = number / factor
+            return f"{scaled:,.0f} {unit}" if scaled >= 999.5 else f"{scaled:.3g} {unit}"
     return f"{number:g}"
 
 

@@ -165,10 +165,11 @@ def _run_status(source: "Source") -> str | None:
 
 def _edits(description: "Description") -> list[str]:
     # From the plain data: the edits' own classes would import torch.
+    described = {"no-top": "no-top: all after the last convolution or pooling is taken off"}
     return [
         f"set {edit['layer']}.{edit['field']} = {edit['value']}"
         if edit.get("edit") == "set"
-        else ", ".join(f"{key} {value}" for key, value in edit.items())
+        else described.get(str(edit["edit"]), ", ".join(f"{k} {v}" for k, v in edit.items()))
         for edit in description.edits
     ]
 

@@ -16,9 +16,11 @@ from zoo.cli.options import (
     Force,
     Offline,
     OnBad,
+    OptimizerName,
     OptionalModelArg,
     PrecisionName,
     RecipeOption,
+    ScheduleName,
     Seed,
     Settings,
     SplitFile,
@@ -57,16 +59,13 @@ def train(
         float | None, typer.Option(metavar="RATE", help="Learning rate at its highest.")
     ] = None,
     optimizer: Annotated[
-        str | None, typer.Option(metavar="NAME", help="adam, adamw, sgd or rmsprop.")
+        OptimizerName | None, typer.Option(help="What turns gradients into steps.")
     ] = None,
     schedule: Annotated[
-        str | None,
-        typer.Option(
-            metavar="NAME", help="cosine, one-cycle, step, multi-step, plateau or constant."
-        ),
+        ScheduleName | None, typer.Option(help="How the rate changes while training.")
     ] = None,
     weight_decay: Annotated[
-        float | None, typer.Option(metavar="X", help="L2 penalty; spares norms and biases.")
+        float | None, typer.Option(min=0, metavar="X", help="L2 penalty; spares norms and biases.")
     ] = None,
     patience: Annotated[
         int | None,
@@ -136,7 +135,7 @@ def train(
 ) -> Result:
     """Train a network and write a run directory with its best weights."""
     if lr is not None and not 0 < lr < math.inf:
-        raise UsageError(f"--lr {lr:g} is no learning rate: it must be greater than 0.")
+        raise UsageError(f"--lr {lr:g} is no learning rate: it must be finite and above 0.")
     for_recipe, for_layers = split_settings(settings)
     of_a_run = {
         "--output": output,
@@ -167,8 +166,8 @@ def train(
         "epochs": epochs,
         "batch_size": batch_size,
         "lr": lr,
-        "optimizer": optimizer,
-        "schedule": schedule,
+        "optimizer": optimizer and optimizer.value,
+        "schedule": schedule and schedule.value,
         "weight_decay": weight_decay,
         "patience": patience,
         "seed": seed,

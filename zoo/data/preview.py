@@ -70,7 +70,7 @@ def contact_sheet(
 
 
 def write_png(sheet: Image.Image, path: Path) -> None:
-    """Writes a sheet atomically.
+    """Writes a sheet atomically, as PNG whatever the file is called.
 
     Raises:
         DiskError: the disk is full, or there is no permission.
