@@ -3,7 +3,8 @@
 A layer is what a row of `zoo summary` shows: a module without children, one that owns parameters
 while its children own none (timm's BatchNormAct2d), or a MultiheadAttention; rows stand in the
 order they run. Tensors that a container owns itself (a class token, a layer scale) are a row
-before its first layer. An activation without parameters belongs to the row it follows.
+before its first layer. An activation without parameters, module or function, belongs to the row
+whose output it is applied to; one applied to anything else, such as a sum, belongs to none.
 """
 
 import math
@@ -14,19 +15,11 @@ from typing import Protocol, runtime_checkable
 import torch
 import torchinfo
 from torch import Tensor, fx, nn
-from torch.nn.modules import activation as activations
 from torchinfo.layer_info import LayerInfo
 from torchinfo.torchinfo import clear_cached_forward_pass
 
+from zoo.activations import AppliedActivations, is_activation
 from zoo.errors import StructureError, is_out_of_memory
-
-_ACTIVATIONS = tuple(
-    kind
-    for kind in vars(activations).values()
-    if isinstance(kind, type)
-    and issubclass(kind, nn.Module)
-    and kind not in (nn.Module, nn.MultiheadAttention)
-)
 
 Shape = tuple[int, ...]
 
@@ -83,11 +76,11 @@ def ordered(network: nn.Module, input_shape: Shape) -> Sequence:
     Raises:
         StructureError: a picture of that shape can't pass.
     """
-    infos = _traverse(network, input_shape)
+    applied = AppliedActivations()
+    infos = _traverse(network, input_shape, applied)
     names = {id(module): name for name, module in network.named_modules()}
     rows: dict[int, Layer] = {}
     inside: set[int] = set()  # children of modules that are one row themselves
-    latest: Layer | None = None
     for info in infos:
         key = id(info.module)
         if key in inside:
@@ -95,13 +88,12 @@ def ordered(network: nn.Module, input_shape: Shape) -> Sequence:
         if key in rows:
             if info.executed:
                 rows[key].mult_adds += _mult_adds(info)
-                latest = rows[key]
-        elif is_activation(info.module) and latest is not None:
-            name = getattr(info.module, "activation_name", type(info.module).__name__.lower())
-            latest.activation = latest.activation or name
+        elif is_activation(info.module) and rows:
+            continue  # a network's very first layer is a row even so
         elif _is_row(info.module):
             inside.update(id(child) for child in info.module.modules() if child is not info.module)
-            rows[key] = latest = _layer(names[key], info)
+            rows[key] = _layer(names[key], info)
+            rows[key].activation = applied.names.get(info.module)
         elif owned := [name for name, _ in info.module.named_parameters(recurse=False)]:
             prefix = f"{names[key]}." if names[key] else ""
             name = ", ".join(prefix + tensor for tensor in owned)
@@ -151,11 +143,6 @@ def own_tensors(module: nn.Module) -> Iterator[Tensor]:
             yield buffer
 
 
-def is_activation(module: nn.Module) -> bool:
-    """Whether it is one of torch's activations, without parameters."""
-    return isinstance(module, _ACTIVATIONS) and not any(True for _ in module.parameters())
-
-
 def _is_row(module: nn.Module) -> bool:
     children = list(module.children())
     if not children and isinstance(module, nn.Sequential | nn.ModuleList | nn.ModuleDict):
@@ -164,6 +151,14 @@ def _is_row(module: nn.Module) -> bool:
         return True
     owns = any(True for _ in own_tensors(module))
     return owns and not any(True for child in children for _ in child.parameters())
+
+
+def _rows(network: nn.Module) -> Iterator[nn.Module]:
+    inside: set[nn.Module] = set()
+    for module in network.modules():
+        if module not in inside and _is_row(module) and not is_activation(module):
+            inside.update(module.modules())
+            yield module
 
 
 def _layer(name: str, info: LayerInfo) -> Layer:
@@ -187,16 +182,20 @@ def _mult_adds(info: LayerInfo) -> int:
     return info.macs // info.output_size[0] if info.output_size else info.macs
 
 
-def _traverse(network: nn.Module, input_shape: Shape) -> list[LayerInfo]:
+@torch.inference_mode(False)  # whose tensors have no versions
+def _traverse(
+    network: nn.Module, input_shape: Shape, applied: AppliedActivations
+) -> list[LayerInfo]:
     modes = {module: module.training for module in network.modules()}
     first = next(network.parameters(), torch.empty(0))
     pictures = torch.zeros(2, *input_shape, dtype=torch.float32, device=first.device)
     # torchinfo sets eval mode itself; auxiliary heads run only where the top module trains.
     hook = network.register_forward_pre_hook(_mark_training)
     try:
-        statistics = torchinfo.summary(
-            network, input_data=[pictures], mode="eval", col_names=(), depth=100, verbose=0
-        )
+        with applied.hooks(network, _rows(network)), applied:
+            statistics = torchinfo.summary(
+                network, input_data=[pictures], mode="eval", col_names=(), depth=100, verbose=0
+            )
     except RuntimeError as error:
         if is_out_of_memory(error.__cause__ or error):
             raise

@@ -8,7 +8,7 @@ import torch.nn.functional as F  # noqa: N812 (the field's name for it)
 from pydantic import BaseModel, ConfigDict
 from torch import fx, nn
 
-from zoo import layers
+from zoo.activations import is_activation
 from zoo.errors import StructureError
 from zoo.layers import Shape
 from zoo.surgery.shapes import OnShapes
@@ -114,7 +114,7 @@ def _is_of_top(network: nn.Module, node: fx.Node) -> bool:
 
 def _is_activation(network: nn.Module, node: fx.Node) -> bool:
     if node.op == "call_module":
-        return layers.is_activation(network.get_submodule(str(node.target)))
+        return is_activation(network.get_submodule(str(node.target)))
     return node.op == "call_function" and getattr(node.target, "__name__", "") in _ACTIVATIONS
 
 
