@@ -5,7 +5,7 @@ import os
 
 import pytest
 
-from zoo.cli.output import Column, Table, figure, plural, printable
+from zoo.cli.output import Column, Table, figure, plural, printable, speed
 
 
 @pytest.mark.parametrize(
@@ -43,3 +43,9 @@ def test_odd_bytes_of_a_name_are_told_apart_and_aligned() -> None:
     assert {len(line) for line in [head, *rows]} == {len(head)}
     assert "| a\\xff | 1 |" in table.to_markdown()
     assert printable("a\nb\tc – ü 猫") == "a\nb\tc – ü 猫"
+
+
+def test_speeds() -> None:
+    assert [speed(x) for x in (5538.4, 12.3, 0.36, None)] == [
+        "5,538 images/s", "12 images/s", "0.4 images/s", "–",
+    ]  # fmt: skip

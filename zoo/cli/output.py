@@ -258,6 +258,13 @@ def compact(number: float | None) -> str:
     return f"{number:g}"
 
 
+def speed(images_per_second: float | None) -> str:
+    """`5,538 images/s`, `0.4 images/s`, or a dash."""
+    if images_per_second is None:
+        return "–"
+    return f"{images_per_second:,.{0 if images_per_second >= 10 else 1}f} images/s"
+
+
 def percent(share: float | None) -> str:
     """`98.61 %`, or a dash."""
     return "–" if share is None else f"{100 * share:.2f} %"

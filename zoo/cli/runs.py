@@ -11,7 +11,17 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from zoo.cli.app import OUTPUT, command, group
-from zoo.cli.output import Column, Result, Table, count, figure, percent, plural, terminal_width
+from zoo.cli.output import (
+    Column,
+    Result,
+    Table,
+    count,
+    figure,
+    percent,
+    plural,
+    speed,
+    terminal_width,
+)
 from zoo.cli.sparkline import sparkline
 
 if TYPE_CHECKING:
@@ -31,10 +41,6 @@ def _duration(seconds: float | None) -> str:
     return "–" if seconds is None else f"{seconds:,.1f}"
 
 
-def _speed(images_per_second: float | None) -> str:
-    return "–" if images_per_second is None else f"{images_per_second:,.0f} images/s"
-
-
 def _local(moment: str | None) -> str:
     """A moment on the user's clock, to the minute."""
     return f"{datetime.fromisoformat(moment).astimezone():%Y-%m-%d %H:%M}" if moment else "–"
@@ -51,7 +57,7 @@ _VAL_LOSS = Column("val_loss", "Val loss", figure, right=True)
 _TEST_TOP1 = Column("test_top1", "Test top-1", percent, right=True)
 _PARAMS = Column("params", "Parameters", count, right=True)
 _SECONDS = Column("seconds", "Seconds", _duration, right=True)
-_SPEED = Column("images_per_second", "Speed", _speed, right=True)
+_SPEED = Column("images_per_second", "Speed", speed, right=True)
 
 LIST = (
     _RUN,
@@ -273,7 +279,7 @@ def _outcome(record: "Record") -> list[str]:
     planned = record.integer("resolved_recipe", "train", "epochs")
     lines.append(
         f"{record.finished_epochs:,} of {plural(planned, 'epoch')} in "
-        f"{_duration(record.seconds)} s of training, {_speed(record.images_per_second)}"
+        f"{_duration(record.seconds)} s of training, {speed(record.images_per_second)}"
     )
     if record.word("error"):
         lines.append(f"error: {record.word('error')}")

@@ -5,7 +5,7 @@ import shlex
 from typing import TYPE_CHECKING
 
 from zoo.cli.app import OUTPUT
-from zoo.cli.output import Result, figure, percent, plural
+from zoo.cli.output import Result, figure, percent, plural, speed
 
 if TYPE_CHECKING:
     from zoo.training.engine import Epoch
@@ -88,7 +88,7 @@ def _epoch_line(epoch: "Epoch", total: int) -> str:
     )
     if epoch.val_top1 is not None:
         line += f"  val loss {figure(epoch.val_loss)}  val top-1 {percent(epoch.val_top1):>8}"
-    return f"{line}  {epoch.images_per_second:>7,.0f} images/s"
+    return f"{line}  {speed(epoch.images_per_second):>16}"
 
 
 def _outcome_text(outcome: "Outcome") -> str:
@@ -105,7 +105,7 @@ def _outcome_text(outcome: "Outcome") -> str:
         lines += [f"best epoch {best.epoch}: validation accuracy {percent(best.top1)}"]
     lines += [
         f"{plural(outcome.epochs, 'epoch')} in {outcome.seconds:.1f} s of training, "
-        f"{outcome.images_per_second:,.0f} images/s",
+        f"{speed(outcome.images_per_second)}",
         f"run: {outcome.run}",
         "",
         "next:",
