@@ -118,6 +118,14 @@ def test_another_split_than_the_models_is_said(zoo: Zoo, trained: Path, tmp_path
     assert zoo("evaluate", trained, "--json").json["notes"] == []
 
 
+def test_a_network_that_only_guesses_is_said(zoo: Zoo, tmp_path: Path) -> None:
+    flags = ("--epochs", 1, "--lr", "1e-9", "-o", tmp_path / "run", "--json")
+    guesses = zoo("train", "lenet5", *flags)
+    assert "it answers no better than always guessing" in guesses.json["notes"][-1]
+    learned = zoo("train", "lenet5", "--epochs", 1, "-o", tmp_path / "two", "--json")
+    assert not any("guessing" in note for note in learned.json["notes"])
+
+
 def test_divergence_is_exit_8_and_keeps_the_last_finite_model(zoo: Zoo, tmp_path: Path) -> None:
     run = tmp_path / "run"
     flags = ("--set", "train.optimizer=sgd", "--lr", "1e38", "-o", run)

@@ -22,6 +22,11 @@ def trained(session: "Session") -> Result:
     OUTPUT.progress(_headline(session))
     _run_epochs(session)
     outcome = session.outcome()
+    if session.max_steps is None and outcome.only_guesses:
+        OUTPUT.note(
+            "it answers no better than always guessing: another --lr may help, and --find-lr "
+            "suggests one"
+        )
     document = {"status": "finished", **outcome_json(outcome)}
     return Result(document, _outcome_text(outcome))
 

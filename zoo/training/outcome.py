@@ -1,5 +1,6 @@
 """How a training ended. Imports no torch: `zoo.runs` reads outcomes back."""
 
+import math
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -33,6 +34,14 @@ class Outcome:
     device: str
     precision: str
     threads: int
+
+    @property
+    def only_guesses(self) -> bool:
+        """Whether the test accuracy is within two standard errors of always guessing one class."""
+        if self.test is None:
+            return False
+        naive, images = self.test.naive_top1, self.test.images
+        return self.test.top1 <= naive + 2 * math.sqrt(naive * (1 - naive) / images)
 
 
 def outcome_json(outcome: Outcome) -> dict[str, Any]:
