@@ -4,10 +4,12 @@ from typing import Annotated
 
 from pydantic import Field
 
+from zoo.surgery.channels import Channels
 from zoo.surgery.hyperparameter import SetHyperparameter
 from zoo.surgery.no_top import NoTop
+from zoo.surgery.sparsity import Sparsity
 
-Edit = Annotated[SetHyperparameter | NoTop, Field(discriminator="edit")]
+Edit = Annotated[SetHyperparameter | NoTop | Channels | Sparsity, Field(discriminator="edit")]
 """Any edit, told apart by its field `edit`."""
 
-__all__ = ["Edit", "NoTop", "SetHyperparameter"]
+__all__ = ["Channels", "Edit", "NoTop", "SetHyperparameter", "Sparsity"]
