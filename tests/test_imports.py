@@ -50,8 +50,13 @@ MAY_IMPORT = {
     "downloads": {"places", "tensorfile"},
     "archives": set(),
     "provenance": {"data", "description", "modelfile", "recipe", "schema", "values"},
+    "shrinking": {
+        "description", "evaluation", "input_sizes", "modelfile", "precision", "summary", "surgery",
+    },
     "figures": set(),
-    "evaluation": {"data", "downloads", "figures", "modelfile", "precision", "provenance"},
+    "evaluation": {
+        "data", "downloads", "figures", "modelfile", "precision", "provenance", "schema",
+    },
     "prediction": {"data", "modelfile", "description", "schema", "precision", "devices"},
     "training": {
         "data", "schema", "recipe", "layers", "description", "modelfile", "evaluation", "devices",

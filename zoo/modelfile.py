@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from pydantic import ValidationError
 
@@ -294,11 +294,19 @@ def save(path: Path, network: "nn.Module", description: Description) -> None:
     Raises:
         DiskError: the disk is full, or there is no permission.
     """
+    tensorfile.write(path, _document(description), network.state_dict())
+
+
+def file_bytes(network: "nn.Module", description: Description) -> int:
+    """How large the model file would be; the network may lie on meta."""
+    return tensorfile.size_of(_document(description), network.state_dict())
+
+
+def _document(description: Description) -> dict[str, Any]:
     import torch
 
     versions = {"zoo": __version__, "torch": torch.__version__}
-    document = description.model_copy(update={"versions": versions}).model_dump(mode="json")
-    tensorfile.write(path, document, network.state_dict())
+    return description.model_copy(update={"versions": versions}).model_dump(mode="json")
 
 
 def _construct(description: Description) -> "nn.Module":

@@ -6,8 +6,9 @@ from pydantic import Field
 
 from zoo.surgery.hyperparameter import SetHyperparameter
 from zoo.surgery.no_top import NoTop
+from zoo.surgery.pop import Pop
 
-Edit = Annotated[SetHyperparameter | NoTop, Field(discriminator="edit")]
+Edit = Annotated[SetHyperparameter | NoTop | Pop, Field(discriminator="edit")]
 """Any edit, told apart by its field `edit`."""
 
-__all__ = ["Edit", "NoTop", "SetHyperparameter"]
+__all__ = ["Edit", "NoTop", "Pop", "SetHyperparameter"]
