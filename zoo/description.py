@@ -106,6 +106,12 @@ class Description(BaseModel):
         return bool(heads) and heads[-1] != "head"
 
     @property
+    def num_classes(self) -> int:
+        """Length of the output, edits included; of a network without a head, that of its last."""
+        heads = [edit["num_classes"] for edit in self.edits if edit.get("edit") == "head"]
+        return int(heads[-1]) if heads else self.arguments.num_classes
+
+    @property
     def input_shape(self) -> tuple[int, int, int]:
         """Channels, height, width of the network's input."""
         return (self.arguments.in_channels, *self.arguments.input_size)

@@ -181,7 +181,7 @@ def open_split(
     preprocessing = source.description.preprocessing
     opened = data.open_data(
         task.recipe.dataset, preprocessing, access, needs_train=split == "train"
-    )
+    ).in_order_of(source.description.classes)
     notes = [*task.notes, *opened.notes]
     if split is None:
         split = "test" if len(opened.parts["test"]) else "validation"

@@ -4,6 +4,7 @@ Loading builds the architecture without allocating weights, replays the edits an
 strictly. No pickle is involved and no code is read from the file.
 """
 
+import shlex
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -124,7 +125,7 @@ def check_has_head(source: Source) -> None:
     if source.description.is_headless:
         raise UsageError(
             f"{source.name} gives features and no classes: its top was taken off.",
-            hint=f"zoo build {source.card.name} -o FILE keeps the top.",
+            hint=f"zoo train {shlex.quote(source.name)} puts a new head on it.",
         )
 
 

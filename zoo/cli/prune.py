@@ -1,6 +1,7 @@
 """`zoo prune`: fewer layers, and what that costs and gains."""
 
 import shlex
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -21,6 +22,9 @@ from zoo.cli.watch import watched
 from zoo.errors import UsageError
 
 if TYPE_CHECKING:
+    from torch import nn
+
+    from zoo.modelfile import Edit
     from zoo.shrinking import Change, Figures, Shrunk
 
 LAYERS = (
@@ -43,7 +47,8 @@ FIGURES = (
     app,
     "prune",
     example="zoo prune resnet18 --pop 2 -o features.safetensors\n"
-    "zoo prune keras-mnist-cnn --pop 2 --dry-run",
+    "zoo prune keras-mnist-cnn --pop 2 --dry-run\n"
+    "zoo prune resnet50 --layers layer3.4 --layers layer3.5 -o shorter.safetensors",
     table=True,
 )
 def prune(
@@ -52,6 +57,14 @@ def prune(
         int | None,
         typer.Option(
             metavar="N", help="Take the last N layers (rows of the summary) off: Keras's pop()."
+        ),
+    ] = None,
+    layers: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="GLOB",
+            help="Take out layers or blocks, such as 'layer3.2', that give the shape that they "
+            "read. Repeatable.",
         ),
     ] = None,
     output: Annotated[
@@ -69,15 +82,13 @@ def prune(
     force: Force = False,
 ) -> Result:
     """Take layers off a network and write the smaller one, with what that costs and gains."""
-    _check(pop, output, dry_run=dry_run, force=force)
+    _check(pop, layers, output, dry_run=dry_run, force=force)
 
     from zoo import devices, shrinking
     from zoo.evaluation import Shown, open_split
     from zoo.modelfile import Source
-    from zoo.surgery import Pop
 
     devices.use_threads(threads)
-    assert pop is not None
     with watched(offline=offline) as watch:
 
         def shown(source: Source) -> Shown:
@@ -91,7 +102,7 @@ def prune(
 
         found = shrinking.shrink(
             model,
-            lambda _network, _description: [Pop(layers=pop)],
+            lambda network, _description: _edits(network, pop, layers),
             output,
             dry_run=dry_run,
             force=force,
@@ -101,15 +112,36 @@ def prune(
     return shrunk_result(found)
 
 
-def _check(pop: int | None, output: Path | None, *, dry_run: bool, force: bool) -> None:
-    if pop is None:
-        raise UsageError("What to take off is missing.", hint="--pop N")
-    if pop < 1:
+def _check(
+    pop: int | None,
+    layers: Sequence[str] | None,
+    output: Path | None,
+    *,
+    dry_run: bool,
+    force: bool,
+) -> None:
+    if pop is None and not layers:
+        raise UsageError("What to take away is missing.", hint="--pop N or --layers GLOB")
+    if pop is not None and layers:
+        raise UsageError(
+            "--pop and --layers exclude one another.", hint="One after the other: --layers first."
+        )
+    if pop is not None and pop < 1:
         raise UsageError(f"--pop {pop} takes nothing off.", hint="--pop 1 or more.")
     if output is None and not dry_run:
         raise UsageError("Missing option '--output' / '-o'.", hint="--dry-run writes nothing.")
     if dry_run and force:
         raise UsageError("--force does not apply: --dry-run writes nothing.")
+
+
+def _edits(network: "nn.Module", pop: int | None, globs: Sequence[str] | None) -> "list[Edit]":
+    """What was asked for, with every layer by its name."""
+    from zoo.surgery import Pop, Remove
+    from zoo.surgery.remove import matching
+
+    if pop is not None:
+        return [Pop(layers=pop)]
+    return [Remove(layer=name) for name in matching(network, globs or ())]
 
 
 def shrunk_result(found: "Shrunk") -> Result:

@@ -129,11 +129,7 @@ def _file_text(source: "Source") -> str:
         "",
         "next:",
         f"  zoo summary {model}",
-        *(
-            []
-            if description.is_headless
-            else [f"  zoo {'evaluate' if description.training else 'train'} {model}"]
-        ),
+        f"  zoo {'evaluate' if description.training and description.classes else 'train'} {model}",
     ]
     return "\n".join(lines)
 
@@ -146,7 +142,7 @@ def _classes_text(description: "Description") -> str:
     if description.is_headless:
         return "none: its top was taken off"
     if description.is_trained and not shown:
-        return f"{description.arguments.num_classes}, without names"
+        return f"{description.num_classes}, without names"
     return shown or "none: nothing was trained"
 
 
@@ -176,6 +172,12 @@ def _edit(edit: dict[str, Any]) -> str:
             return "no-top: all after the last convolution or pooling is taken off"
         case "pop":
             return f"pop: the last {plural(edit['layers'], 'layer')} taken off"
+        case "head":
+            classes, replaced = edit["num_classes"], ", ".join(edit.get("layers", ()))
+            place = f"in place of {replaced}" if replaced else "put on"
+            return f"head: a new one for {plural(classes, 'class', 'classes')} {place}"
+        case "remove":
+            return f"remove {edit['layer']}: what follows reads what it has read"
     return ", ".join(f"{key} {value}" for key, value in edit.items())
 
 

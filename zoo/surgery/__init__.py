@@ -4,11 +4,13 @@ from typing import Annotated
 
 from pydantic import Field
 
+from zoo.surgery.head import Head
 from zoo.surgery.hyperparameter import SetHyperparameter
 from zoo.surgery.no_top import NoTop
 from zoo.surgery.pop import Pop
+from zoo.surgery.remove import Remove
 
-Edit = Annotated[SetHyperparameter | NoTop | Pop, Field(discriminator="edit")]
+Edit = Annotated[SetHyperparameter | NoTop | Pop | Remove | Head, Field(discriminator="edit")]
 """Any edit, told apart by its field `edit`."""
 
-__all__ = ["Edit", "NoTop", "Pop", "SetHyperparameter"]
+__all__ = ["Edit", "Head", "NoTop", "Pop", "Remove", "SetHyperparameter"]
