@@ -112,6 +112,12 @@ class Description(BaseModel):
         return int(heads[-1]) if heads else self.arguments.num_classes
 
     @property
+    def sparse_tensors(self) -> tuple[str, ...]:
+        """Parameters whose zeros stay zero."""
+        pruned = [edit["tensors"] for edit in self.edits if edit.get("edit") == "sparsity"]
+        return tuple(dict.fromkeys(name for tensors in pruned for name in tensors))
+
+    @property
     def input_shape(self) -> tuple[int, int, int]:
         """Channels, height, width of the network's input."""
         return (self.arguments.in_channels, *self.arguments.input_size)

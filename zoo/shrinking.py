@@ -1,7 +1,7 @@
 """From MODEL and edits to a smaller model file, and what that cost and gained.
 
 `open_version` gives MODEL's network, `edited` a copy with edits, `compare` the figures of both;
-`shrink` does all of it and writes the file.
+`shrink` does all of it and writes the file, and so does `shrink_by` for what is more than edits.
 """
 
 import copy
@@ -99,6 +99,8 @@ class Shrunk:
     @property
     def speed_up(self) -> float | None:
         """How many times as fast; None where it was not measured, or is none worth the word."""
+        if self.before.mult_adds == self.after.mult_adds:
+            return None  # what was measured is chance: zeros are multiplied like all else
         before, after = self.before.latency_ms, self.after.latency_ms
         if before is None or after is None or after > _NOTICEABLE * before:
             return None
@@ -134,12 +136,41 @@ def shrink(
         ModelFileError: the file is refused or corrupt.
         DiskError: the output can't be written.
     """
+    return shrink_by(
+        model,
+        lambda before: edited(before, choose_edits(before.network, before.description)),
+        output,
+        needs_weights=False,
+        dry_run=dry_run,
+        force=force,
+        shown=shown,
+        device=device,
+    )
+
+
+def shrink_by(
+    model: str,
+    change: Callable[[Version], Version],
+    output: Path | None,
+    *,
+    needs_weights: bool = True,
+    dry_run: bool = False,
+    force: bool = False,
+    shown: Callable[[Source], Shown] | None = None,
+    device: str = "cpu",
+) -> Shrunk:
+    """The same for a change that is more than edits; arguments and errors are those of `shrink`.
+
+    Args:
+        change: makes the smaller version and leaves the one that it is given as it is.
+        needs_weights: whether it looks at them, so that a trial reads them too.
+    """
     if output is not None:
         check_output_file(output, force=force)
     source = modelfile.resolve(model)
     pictures = None if shown is None else shown(source)
-    before = open_version(source, with_weights=not dry_run)
-    after = edited(before, choose_edits(before.network, before.description))
+    before = open_version(source, with_weights=needs_weights or not dry_run)
+    after = change(before)
     if pictures is not None and after.description.is_headless:
         raise UsageError(
             "--recipe does not apply: what is left gives features and names no class.",
@@ -192,11 +223,16 @@ def edited(before: Version, edits: Sequence[Edit]) -> Version:
     network = copy.deepcopy(before.network)
     for edit in edits:
         network = edit.apply(network, before.description.input_shape)
-    description = modelfile.with_edits(before.description, edits)
+    return Version(network.eval(), described(before.description, edits))
+
+
+def described(before: Description, edits: Sequence[Edit]) -> Description:
+    """The description with further edits, and without what no longer holds."""
+    description = modelfile.with_edits(before, edits)
     lost: dict[str, object] = {"metrics": {}}
     if description.is_headless:
         lost |= {"classes": (), "untrained": ()}
-    return Version(network.eval(), description.model_copy(update=lost))
+    return description.model_copy(update=lost)
 
 
 def notes_on(source: Source) -> list[str]:

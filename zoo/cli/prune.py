@@ -1,7 +1,7 @@
-"""`zoo prune`: fewer layers, and what that costs and gains."""
+"""`zoo prune`: fewer layers, channels or weights, and what that costs and gains."""
 
 import shlex
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -15,17 +15,31 @@ from zoo.cli.options import (
     ModelArg,
     Offline,
     RecipeOption,
+    Seed,
     Threads,
 )
 from zoo.cli.output import Column, Result, Table, compact, count, percent, plural, shape
-from zoo.cli.watch import watched
+from zoo.cli.prune_options import (
+    Asked,
+    Channels,
+    Epochs,
+    Global,
+    Importance,
+    Keep,
+    RoundTo,
+    Sparsity,
+    Steps,
+    TargetMultAdds,
+)
+from zoo.cli.watch import Watch, watched
 from zoo.errors import UsageError
 
 if TYPE_CHECKING:
     from torch import nn
 
-    from zoo.modelfile import Edit
-    from zoo.shrinking import Change, Figures, Shrunk
+    from zoo.evaluation import Shown
+    from zoo.modelfile import Edit, Source
+    from zoo.shrinking import Change, Figures, Shrunk, Version
 
 LAYERS = (
     Column("name", "Layer"),
@@ -48,7 +62,11 @@ FIGURES = (
     "prune",
     example="zoo prune resnet18 --pop 2 -o features.safetensors\n"
     "zoo prune keras-mnist-cnn --pop 2 --dry-run\n"
-    "zoo prune resnet50 --layers layer3.4 --layers layer3.5 -o shorter.safetensors",
+    "zoo prune resnet50 --layers layer3.4 --layers layer3.5 -o shorter.safetensors\n"
+    "zoo prune resnet18 --channels 0.3 --round-to 8 -o narrow.safetensors\n"
+    "zoo prune runs/lenet5-digits --target-mult-adds 0.5 --importance taylor --recipe digits "
+    "-o half.safetensors\n"
+    "zoo prune runs/lenet5-digits --sparsity 0.8 -o sparse.safetensors",
     table=True,
 )
 def prune(
@@ -67,6 +85,16 @@ def prune(
             "read. Repeatable.",
         ),
     ] = None,
+    channels: Channels = None,
+    target_mult_adds: TargetMultAdds = None,
+    sparsity: Sparsity = None,
+    importance: Importance = None,
+    is_global: Global = False,
+    round_to: RoundTo = None,
+    keep: Keep = None,
+    steps: Steps = None,
+    epochs: Epochs = None,
+    seed: Seed = None,
     output: Annotated[
         Path | None,
         typer.Option("--output", "-o", metavar="FILE", help="The model file to write."),
@@ -81,29 +109,42 @@ def prune(
     threads: Threads = None,
     force: Force = False,
 ) -> Result:
-    """Take layers off a network and write the smaller one, with what that costs and gains."""
-    _check(pop, layers, output, dry_run=dry_run, force=force)
+    """Take layers, channels or weights out of a network, with what that costs and gains."""
+    asked = Asked(
+        channels, target_mult_adds, sparsity, importance, is_global, round_to, tuple(keep or ()),
+        steps, epochs, seed,
+    )  # fmt: skip
+    _check(pop, layers, asked, output, dry_run=dry_run, force=force)
+    asked.check(has_recipe=recipe is not None or data is not None)
 
     from zoo import devices, shrinking
-    from zoo.evaluation import Shown, open_split
-    from zoo.modelfile import Source
+    from zoo.evaluation import open_split
 
     devices.use_threads(threads)
     with watched(offline=offline) as watch:
 
-        def shown(source: Source) -> Shown:
+        def shown(source: "Source", split: str | None = None) -> "Shown":
             return open_split(
                 source,
+                split=split,
                 recipe_name=recipe,
                 data_directory=data,
                 downloads=watch.downloads,
                 progress=watch.decoded,
             )
 
-        found = shrinking.shrink(
+        if asked.is_of_channels or sparsity is not None:
+            change = _narrowing(model, asked, recipe, data, watch, device, threads, shown)
+        else:
+
+            def change(before: "Version") -> "Version":
+                return shrinking.edited(before, _edits(before.network, pop, layers))
+
+        found = shrinking.shrink_by(
             model,
-            lambda network, _description: _edits(network, pop, layers),
+            change,
             output,
+            needs_weights=pop is None and not layers,
             dry_run=dry_run,
             force=force,
             shown=shown if recipe is not None or data is not None else None,
@@ -115,16 +156,29 @@ def prune(
 def _check(
     pop: int | None,
     layers: Sequence[str] | None,
+    asked: Asked,
     output: Path | None,
     *,
     dry_run: bool,
     force: bool,
 ) -> None:
-    if pop is None and not layers:
-        raise UsageError("What to take away is missing.", hint="--pop N or --layers GLOB")
-    if pop is not None and layers:
+    given = {
+        "--layers": bool(layers),
+        "--pop": pop is not None,
+        "--channels": asked.channels is not None,
+        "--target-mult-adds": asked.target_mult_adds is not None,
+        "--sparsity": asked.sparsity is not None,
+    }
+    kinds = [flag for flag, is_given in given.items() if is_given]
+    if not kinds:
         raise UsageError(
-            "--pop and --layers exclude one another.", hint="One after the other: --layers first."
+            "What to take away is missing.",
+            hint="--pop N, --layers GLOB, --channels RATIO or --sparsity RATIO",
+        )
+    if len(kinds) > 1:
+        raise UsageError(
+            f"{' and '.join(kinds)} exclude one another.",
+            hint=f"One after the other: {kinds[0]} first.",
         )
     if pop is not None and pop < 1:
         raise UsageError(f"--pop {pop} takes nothing off.", hint="--pop 1 or more.")
@@ -132,6 +186,52 @@ def _check(
         raise UsageError("Missing option '--output' / '-o'.", hint="--dry-run writes nothing.")
     if dry_run and force:
         raise UsageError("--force does not apply: --dry-run writes nothing.")
+
+
+def _narrowing(
+    model: str,
+    asked: Asked,
+    recipe: str | None,
+    data: Path | None,
+    watch: "Watch",
+    device: str,
+    threads: int | None,
+    shown: "Callable[[Source, str | None], Shown]",
+) -> "Callable[[Version], Version]":
+    """What takes channels or single weights out."""
+    import torch
+
+    from zoo import devices, modelfile
+    from zoo.precision import choose
+    from zoo.pruning import versions
+    from zoo.training.preparation import Request
+
+    if asked.sparsity is not None:
+        ratio = asked.sparsity
+        return lambda before: versions.without_weights(
+            before, ratio=ratio, is_global=asked.is_global, keep=asked.keep
+        )
+    wish, gradients, train = asked.wish(), None, None
+    source = modelfile.resolve(model)
+    if wish.policy.importance == "taylor":
+        arithmetic = choose("fp32", torch.device(devices.choose(device)))
+        gradients = versions.gradients_on(shown(source, "train"), arithmetic, wish.policy.seed)
+    if wish.steps > 1:
+        beside = source.path and source.path.parent / "split.csv"
+        train = versions.trained(
+            Request(
+                model=model,
+                recipe=recipe,
+                overrides=() if asked.epochs is None else (f"train.epochs={asked.epochs}",),
+                data=data,
+                split_file=beside if beside and beside.is_file() and recipe is None else None,
+                downloads=watch.downloads,
+                progress=watch.decoded,
+                device=device,
+                threads=threads,
+            )
+        )
+    return lambda before: versions.without_channels(before, wish, gradients=gradients, train=train)
 
 
 def _edits(network: "nn.Module", pop: int | None, globs: Sequence[str] | None) -> "list[Edit]":

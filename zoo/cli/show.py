@@ -178,7 +178,23 @@ def _edit(edit: dict[str, Any]) -> str:
             return f"head: a new one for {plural(classes, 'class', 'classes')} {place}"
         case "remove":
             return f"remove {edit['layer']}: what follows reads what it has read"
+        case "channels":
+            layers = edit["layers"]
+            return f"channels: {plural(len(layers), 'layer')} made smaller, {_sizes(layers)}"
+        case "sparsity":
+            tensors = plural(len(edit["tensors"]), "tensor")
+            return f"sparsity: {percent(edit['ratio'])} of the weights of {tensors} are zero"
     return ", ".join(f"{key} {value}" for key, value in edit.items())
+
+
+def _sizes(layers: dict[str, dict[str, Any]]) -> str:
+    """The first few layers with their channels."""
+    shown = [
+        f"{name} {size.get('out_channels', size.get('out_features'))}"
+        for name, size in layers.items()
+        if "out_channels" in size or "out_features" in size
+    ]
+    return ", ".join(shown[:3]) + (" ..." if len(shown) > 3 else "")
 
 
 def _preprocessing_text(description: "Description") -> str:

@@ -13,6 +13,8 @@ from zoo.pruning.dependencies import find_groups
 from zoo.summary import summarize
 from zoo.surgery import Channels
 
+Gradients = Callable[[nn.Module], dict[str, Tensor]]
+"""Of a network's parameters, by name."""
 _HALVINGS = 10
 """Trials for a target of multiply-adds: the ratio is found to a thousandth."""
 
@@ -25,7 +27,7 @@ def prune_channels(
     target_mult_adds: float | None = None,
     policy: Policy = Policy(),
     keep: Sequence[str] = (),
-    gradients: Callable[[], dict[str, Tensor]] | None = None,
+    gradients: Gradients | None = None,
 ) -> Channels:
     """Takes channels out of a network, in place.
 
@@ -39,7 +41,7 @@ def prune_channels(
         target_mult_adds: instead, the share of the multiply-adds to keep, in (0, 1).
         policy: how channels are chosen.
         keep: globs of layers that keep all their channels.
-        gradients: of the parameters, by name, for the importance taylor.
+        gradients: for the importance taylor.
 
     Returns:
         What a model file records.
@@ -72,7 +74,7 @@ def candidates(
     *,
     policy: Policy,
     keep: Sequence[str] = (),
-    gradients: Callable[[], dict[str, Tensor]] | None = None,
+    gradients: Gradients | None = None,
 ) -> list[Scored]:
     """The groups that can lose channels, with their channels' importance.
 
@@ -87,7 +89,7 @@ def candidates(
     if policy.importance != "taylor":
         return scored(groups, policy)
     assert gradients is not None
-    found = gradients()
+    found = gradients(network)
     for name, parameter in network.named_parameters():
         # An auxiliary head that does not run has none.
         parameter.grad = found.get(name, parameter.detach() * 0)
