@@ -53,6 +53,10 @@ MAY_IMPORT = {
     "shrinking": {
         "description", "evaluation", "input_sizes", "modelfile", "precision", "summary", "surgery",
     },
+    "pruning": {
+        "data", "description", "evaluation", "heads", "layers", "modelfile", "precision",
+        "shrinking", "summary", "surgery", "training",
+    },
     "figures": set(),
     "evaluation": {
         "data", "downloads", "figures", "modelfile", "precision", "provenance", "schema",

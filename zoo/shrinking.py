@@ -159,11 +159,10 @@ def shrink_by(
     shown: Callable[[Source], Shown] | None = None,
     device: str = "cpu",
 ) -> Shrunk:
-    """The same for a change that is more than edits; arguments and errors are those of `shrink`.
+    """The same for a change that is more than edits; other arguments and errors as in `shrink`.
 
-    Args:
-        change: makes the smaller version and leaves the one that it is given as it is.
-        needs_weights: whether it looks at them, so that a trial reads them too.
+    `change` makes the smaller version and leaves the one that it is given as it is; where it
+    `needs_weights`, a trial reads them too.
     """
     if output is not None:
         check_output_file(output, force=force)

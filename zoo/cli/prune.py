@@ -150,6 +150,11 @@ def prune(
             shown=shown if recipe is not None or data is not None else None,
             device=str(devices.choose(device)),
         )
+    if sparsity is not None:
+        OUTPUT.note(
+            "zeros are multiplied and stored like other weights: nothing is faster or smaller; "
+            "training keeps them zero"
+        )
     return shrunk_result(found)
 
 

@@ -76,9 +76,7 @@ Steps = Annotated[
 ]
 Epochs = Annotated[
     int | None,
-    typer.Option(
-        min=1, max=100_000, metavar="N", help="Epochs of each training between --steps."
-    ),
+    typer.Option(min=1, max=100_000, metavar="N", help="Epochs of each training between --steps."),
 ]
 
 

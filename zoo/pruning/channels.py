@@ -25,7 +25,7 @@ def prune_channels(
     *,
     ratio: float | None = None,
     target_mult_adds: float | None = None,
-    policy: Policy = Policy(),
+    policy: Policy | None = None,
     keep: Sequence[str] = (),
     gradients: Gradients | None = None,
 ) -> Channels:
@@ -39,7 +39,7 @@ def prune_channels(
         input_shape: channels, height, width.
         ratio: share of each layer's channels to take, in (0, 1); globally of all channels.
         target_mult_adds: instead, the share of the multiply-adds to keep, in (0, 1).
-        policy: how channels are chosen.
+        policy: how channels are chosen; None is by their l2 norm.
         keep: globs of layers that keep all their channels.
         gradients: for the importance taylor.
 
@@ -50,6 +50,7 @@ def prune_channels(
         UsageError: a glob matches nothing, or a share is not between 0 and 1.
         StructureError: no layer can lose channels, a whole one would go, or none changes.
     """
+    policy = policy or Policy()
     for share in (ratio, target_mult_adds):
         if share is not None and not 0 < share < 1:
             raise UsageError(f"A share of {share:g} is not between 0 and 1.")

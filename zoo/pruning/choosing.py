@@ -92,9 +92,7 @@ def _measure(policy: Policy) -> Callable[[Group], Tensor]:
     return measure
 
 
-def chosen(
-    groups: Sequence[Scored], ratio: float, policy: Policy
-) -> list[tuple[Group, list[int]]]:
+def chosen(groups: Sequence[Scored], ratio: float, policy: Policy) -> list[tuple[Group, list[int]]]:
     """The channels that go, least important first; of equal ones the earlier.
 
     Args:
@@ -140,7 +138,7 @@ def _global_counts(groups: Sequence[Scored], ratio: float) -> list[int]:
 
 
 def _rounded(group: Scored, count: int, round_to: int) -> int:
-    """How many places go so that what is left is the nearest multiple; all stay in a small layer."""
+    """How many places go so that the nearest multiple is left; in a small layer all stay."""
     step = round_to // math.gcd(round_to, group.group.grouped)
     size = len(group.scores)
     if step <= 1 or count == size:  # of which the latter is refused

@@ -18,6 +18,7 @@ from torch_pruning import ops
 from torch_pruning.pruner import function
 
 from zoo.errors import StructureError, is_out_of_memory
+from zoo.heads import split_outputs
 from zoo.layers import Shape, ordered
 
 _CHANNELWISE = frozenset(
@@ -33,9 +34,7 @@ _CHANNELWISE = frozenset(
 )  # fmt: skip
 """Autograd's operations that leave each channel apart; Mean and ConstantPadNd are looked at."""
 _KNOWN = (nn.Conv2d, nn.Linear, nn.BatchNorm1d, nn.BatchNorm2d, nn.LayerNorm)
-_OF_EACH = {
-    "weight", "bias", "running_mean", "running_var", "num_batches_tracked",
-}  # fmt: skip
+_OF_EACH = {"weight", "bias", "running_mean", "running_var", "num_batches_tracked"}
 """Tensors of those layers; one with others is a variant whose channels mean more."""
 
 
@@ -104,7 +103,7 @@ def find_groups(network: nn.Module, input_shape: Shape) -> list[Group]:
 
 def _check_kinds(network: nn.Module, input_shape: Shape) -> None:
     for layer in ordered(network, input_shape).layers:
-        if isinstance(layer.module, _KNOWN) or isinstance(layer.module, nn.MultiheadAttention):
+        if isinstance(layer.module, (*_KNOWN, nn.MultiheadAttention)):
             continue
         if layer.module is not None and layer.tensors:
             raise StructureError(
@@ -119,18 +118,18 @@ def _traceable(network: nn.Module) -> Iterator[None]:
     """Inside, all has gradients and no normalization mixes channels; the modes come back."""
     modes = {module: module.training for module in network.modules()}
     frozen = [p for p in network.parameters() if not p.requires_grad]
-    mixing = [m for m in network.modules() if isinstance(m, nn.LocalResponseNorm)]
+    mixing: list[Any] = [m for m in network.modules() if isinstance(m, nn.LocalResponseNorm)]
     for parameter in frozen:
         parameter.requires_grad_(True)
-    for module in mixing:  # of neighbours, whichever they are
-        module.forward = torch.clone
+    for norm in mixing:  # of neighbours, whichever they are
+        norm.forward = torch.clone
     try:
         with torch.enable_grad(), warnings.catch_warnings():
             warnings.simplefilter("ignore")
             yield
     finally:
-        for module in mixing:
-            del module.forward
+        for norm in mixing:
+            del norm.forward
         for parameter in frozen:
             parameter.requires_grad_(False)
         for module, mode in modes.items():
@@ -161,7 +160,9 @@ def _graph(network: nn.Module, input_shape: Shape) -> torch_pruning.DependencyGr
 
 def _check_not_shuffled(network: nn.Module, outputs: Any) -> None:
     """Refuses what torch-pruning would follow wrongly: channels that change places."""
-    seen, waiting = set(), [output.grad_fn for output in torch_pruning.utils.flatten_as_list(outputs)]
+    logits, auxiliary = split_outputs(outputs)
+    seen: set[Any] = set()
+    waiting = [output.grad_fn for output in (logits, *auxiliary)]
     while waiting:
         step = waiting.pop()
         if step is None or step in seen:
@@ -241,7 +242,8 @@ def _is_apart(node: Any) -> bool:
         return False
     if name == "MeanBackward":
         count = len(sizes)
-        means = {dim - (1 << 64) if dim >= 1 << 63 else dim for dim in node.grad_fn._saved_dim or ()}
+        dims = node.grad_fn._saved_dim or ()
+        means = {dim - (1 << 64) if dim >= 1 << 63 else dim for dim in dims}
         channels = {1, 1 - count} if count == 4 else {-1, count - 1}
         return bool(means) and not means & channels
     if name == "ConstantPadNdBackward":

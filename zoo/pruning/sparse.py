@@ -68,6 +68,6 @@ def _zero_smallest(weights: Sequence[Tensor], ratio: float) -> None:
     chosen = magnitudes.argsort(stable=True)[:count]
     magnitudes.fill_(1)
     magnitudes[chosen] = 0
-    parts = magnitudes.split([weight.numel() for weight in weights])
+    parts = torch.split(magnitudes, [weight.numel() for weight in weights])
     for weight, part in zip(weights, parts, strict=True):
         weight.masked_fill_(part.view_as(weight) == 0, 0)

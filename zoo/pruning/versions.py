@@ -3,7 +3,7 @@
 import copy
 import tempfile
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from itertools import islice
 from pathlib import Path
 
@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from zoo import modelfile
 from zoo.data.loader import TrainingBatches
 from zoo.description import read_description
+from zoo.errors import InterruptionError
 from zoo.evaluation import Shown
 from zoo.heads import split_outputs
 from zoo.precision import Precision
@@ -36,7 +37,7 @@ class Wish:
     """Of each layer's channels."""
     target_mult_adds: float | None = None
     """Of the multiply-adds, which is to be left."""
-    policy: Policy = Policy()
+    policy: Policy = field(default_factory=Policy)
     keep: tuple[str, ...] = ()
     steps: int = 1
     """Rounds of pruning, with training between them."""
@@ -110,8 +111,12 @@ def trained(request: Request) -> Callable[[Version], Version]:
             path, run = Path(directory, "pruned.safetensors"), Path(directory, "run")
             modelfile.save(path, version.network, version.description)
             session = prepare(replace(request, model=str(path), output=run))
-            for _ in session.epochs():
-                pass
+            try:
+                for _ in session.epochs():
+                    pass
+            except InterruptionError as error:  # the run goes, so it can't be resumed
+                error.hint, error.results = "Nothing was written.", {}
+                raise
             session.outcome()
             best = run / "best.safetensors"
             return Version(modelfile.load(best), read_description(best))
