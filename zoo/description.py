@@ -13,6 +13,8 @@ from zoo.values import LUMA, Side
 
 FORMAT_VERSION = 1
 RANDOM = "random weights"
+_OF_THE_HEAD = ("no-top", "pop", "head")
+"""Edits that take the head off or put one on; the last one decides."""
 
 
 class Arguments(BaseModel):
@@ -100,7 +102,20 @@ class Description(BaseModel):
     @property
     def is_headless(self) -> bool:
         """Whether its top was taken off, so that it gives features and names no class."""
-        return any(edit.get("edit") == "no-top" for edit in self.edits)
+        heads = [edit["edit"] for edit in self.edits if edit.get("edit") in _OF_THE_HEAD]
+        return bool(heads) and heads[-1] != "head"
+
+    @property
+    def num_classes(self) -> int:
+        """Length of the output, edits included; of a network without a head, that of its last."""
+        heads = [edit["num_classes"] for edit in self.edits if edit.get("edit") == "head"]
+        return int(heads[-1]) if heads else self.arguments.num_classes
+
+    @property
+    def sparse_tensors(self) -> tuple[str, ...]:
+        """Parameters whose zeros stay zero."""
+        pruned = [edit["tensors"] for edit in self.edits if edit.get("edit") == "sparsity"]
+        return tuple(dict.fromkeys(name for tensors in pruned for name in tensors))
 
     @property
     def input_shape(self) -> tuple[int, int, int]:

@@ -8,14 +8,17 @@ import torch
 from torch import Tensor, nn
 
 from zoo import data, modelfile
+from zoo.data.fitted import Fitted
 from zoo.data.gathering import Progress
 from zoo.data.loader import Batch, evaluation_batches
 from zoo.downloads import Downloads
 from zoo.errors import UsageError
 from zoo.figures import Figures as Figures
 from zoo.figures import Reduce, Sums
+from zoo.modelfile import Source
 from zoo.precision import Precision, choose
 from zoo.provenance import check_classes, task_of
+from zoo.schema import Preprocessing
 
 
 def _alone(_sums: list[Tensor]) -> None:
@@ -117,6 +120,50 @@ def evaluate(
     """
     arithmetic = choose(precision, torch.device(device))
     source = modelfile.resolve(str(model))
+    shown = open_split(
+        source,
+        recipe_name=recipe_name,
+        overrides=overrides,
+        data_directory=data_directory,
+        split_file=split_file,
+        split=split,
+        downloads=downloads,
+        progress=progress,
+    )
+    assert source.path is not None
+    figures = shown.figures(modelfile.load_network(source.path, source.description), arithmetic)
+    return Evaluation(shown.notes, source.name, shown.recipe, shown.split, arithmetic.name, figures)
+
+
+@dataclass(frozen=True)
+class Shown:
+    """The pictures that a model is judged by."""
+
+    recipe: str
+    split: str
+    pictures: Fitted
+    preprocessing: Preprocessing
+    notes: tuple[str, ...]
+
+    def figures(self, network: nn.Module, arithmetic: Precision) -> Figures:
+        """How good a network is on them; it is moved to where it computes."""
+        network = arithmetic.place(network)
+        batches = evaluation_batches(self.pictures, self.preprocessing, device=arithmetic.device)
+        return evaluate_network(network, batches, self.pictures.classes, precision=arithmetic)
+
+
+def open_split(
+    source: Source,
+    *,
+    recipe_name: str | None = None,
+    overrides: tuple[str, ...] = (),
+    data_directory: Path | None = None,
+    split_file: Path | None = None,
+    split: str | None = None,
+    downloads: Downloads | None = None,
+    progress: Progress = lambda _done, _total: None,
+) -> Shown:
+    """The pictures to judge a model by; arguments and errors are those of `evaluate`."""
     if source.path is None:
         raise UsageError(
             f"{source.name} is an architecture with nothing trained in it.",
@@ -131,12 +178,10 @@ def evaluate(
         split_file=split_file,
     )
     access = data.Access(task.given, downloads, progress, task.recorded, task.must_match)
+    preprocessing = source.description.preprocessing
     opened = data.open_data(
-        task.recipe.dataset,
-        source.description.preprocessing,
-        access,
-        needs_train=split == "train",
-    )
+        task.recipe.dataset, preprocessing, access, needs_train=split == "train"
+    ).in_order_of(source.description.classes)
     notes = [*task.notes, *opened.notes]
     if split is None:
         split = "test" if len(opened.parts["test"]) else "validation"
@@ -146,9 +191,4 @@ def evaluate(
     if not len(pictures):
         raise UsageError(f"The recipe {task.name} has no {split} pictures.")
     check_classes(source, pictures.classes, task.name)
-    network = arithmetic.place(modelfile.load_network(source.path, source.description))
-    batches = evaluation_batches(
-        pictures, source.description.preprocessing, device=arithmetic.device
-    )
-    figures = evaluate_network(network, batches, pictures.classes, precision=arithmetic)
-    return Evaluation(tuple(notes), source.name, task.name, split, arithmetic.name, figures)
+    return Shown(task.name, split, pictures, preprocessing, tuple(notes))

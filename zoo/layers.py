@@ -123,7 +123,7 @@ def trace(network: nn.Module) -> fx.Graph:
     except (fx.proxy.TraceError, TypeError, ValueError, RuntimeError) as error:
         raise StructureError(
             f"The layers of {type(network).__name__} can't be followed: {error}.",
-            hint="Only --set LAYER.FIELD and --no-top need that; everything else works.",
+            hint="Only --set LAYER.FIELD, --no-top and zoo prune need that; everything else works.",
         ) from error
 
 

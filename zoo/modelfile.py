@@ -4,13 +4,14 @@ Loading builds the architecture without allocating weights, replays the edits an
 strictly. No pickle is involved and no code is read from the file.
 """
 
+import shlex
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from pydantic import ValidationError
 
@@ -124,7 +125,7 @@ def check_has_head(source: Source) -> None:
     if source.description.is_headless:
         raise UsageError(
             f"{source.name} gives features and no classes: its top was taken off.",
-            hint=f"zoo build {source.card.name} -o FILE keeps the top.",
+            hint=f"zoo train {shlex.quote(source.name)} puts a new head on it.",
         )
 
 
@@ -294,11 +295,19 @@ def save(path: Path, network: "nn.Module", description: Description) -> None:
     Raises:
         DiskError: the disk is full, or there is no permission.
     """
+    tensorfile.write(path, _document(description), network.state_dict())
+
+
+def file_bytes(network: "nn.Module", description: Description) -> int:
+    """How large the model file would be; the network may lie on meta."""
+    return tensorfile.size_of(_document(description), network.state_dict())
+
+
+def _document(description: Description) -> dict[str, Any]:
     import torch
 
     versions = {"zoo": __version__, "torch": torch.__version__}
-    document = description.model_copy(update={"versions": versions}).model_dump(mode="json")
-    tensorfile.write(path, document, network.state_dict())
+    return description.model_copy(update={"versions": versions}).model_dump(mode="json")
 
 
 def _construct(description: Description) -> "nn.Module":

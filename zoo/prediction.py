@@ -99,7 +99,7 @@ def load(model: str, precision: Precision) -> Classifier:
     modelfile.check_has_head(source)
     labels, notes = description.classes, []
     if not labels:
-        labels = tuple(str(index) for index in range(description.arguments.num_classes))
+        labels = tuple(str(index) for index in range(description.num_classes))
         notes.append(f"{source.name} names no classes: labels are the indices of its outputs")
     network = precision.place(modelfile.load_network(source.path, description))
     return Classifier(

@@ -1,6 +1,7 @@
 """Which recipe, which pictures and which split a command works on: what was asked, or was kept."""
 
 import json
+import shlex
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -105,7 +106,24 @@ def check_classes(source: Source, classes: tuple[str, ...], recipe_name: str) ->
     Raises:
         DataError: names, number or order differ.
     """
-    ours = source.description.classes
+    difference = class_difference(source, classes, recipe_name)
+    if difference is not None:
+        raise DataError(
+            difference,
+            hint=f"zoo train {shlex.quote(source.name)} --recipe {shlex.quote(recipe_name)} puts "
+            "a new head on it.",
+        )
+
+
+def class_difference(source: Source, classes: tuple[str, ...], recipe_name: str) -> str | None:
+    """In what pictures' classes differ from those that the model tells apart; None where in none.
+
+    Args:
+        source: MODEL; where it names no classes, their number counts.
+        classes: of the pictures, in the order of their labels.
+        recipe_name: what to call the pictures.
+    """
+    ours, number = source.description.classes, source.description.num_classes
     if ours and ours != classes:
         missing, surplus = sorted({*ours} - {*classes}), sorted({*classes} - {*ours})
         reasons = [
@@ -113,16 +131,10 @@ def check_classes(source: Source, classes: tuple[str, ...], recipe_name: str) ->
             f"{', '.join(surplus)} are new to the model" if surplus else "",
         ]
         difference = "; ".join(reason for reason in reasons if reason) or "their order differs"
-        raise DataError(
-            f"The classes of {recipe_name} are not those of {source.name}: {difference}.",
-            hint=f"A new head on its weights: zoo train {source.card.name} --weights {source.name}",
-        )
-    if source.description.arguments.num_classes != len(classes):
-        raise DataError(
-            f"{source.name} tells {source.description.arguments.num_classes} classes apart, "
-            f"{recipe_name} has {len(classes)}.",
-            hint=f"Build it with --num-classes {len(classes)}.",
-        )
+        return f"The classes of {recipe_name} are not those of {source.name}: {difference}."
+    if number != len(classes):
+        return f"{source.name} tells {number} classes apart, {recipe_name} has {len(classes)}."
+    return None
 
 
 def trained_recipe(source: Source, training: Training) -> Recipe:

@@ -153,6 +153,26 @@ def write(path: Path, document: Mapping[str, Any], tensors: "Mapping[str, Tensor
             raise OSError(int(number[1]) if number else 0, str(error)) from error
 
 
+def size_of(document: Mapping[str, Any], tensors: "Mapping[str, Tensor]") -> int:
+    """How many bytes `write` would write; the tensors may lie on meta."""
+    order = sorted(tensors, key=lambda name: (-tensors[name].element_size(), name))
+    names = {of_torch: ours for ours, of_torch in _DTYPES.items()}
+    text = _canonical({**document, "digest": f"sha256:{'0' * 64}"})
+    header: dict[str, Any] = {"__metadata__": {DOCUMENT_KEY: text}}
+    end = 0
+    for name in order:
+        tensor, start = tensors[name], end
+        end += tensor.numel() * tensor.element_size()
+        kind = str(tensor.dtype).removeprefix("torch.")
+        header[name] = {
+            "dtype": names.get(kind, kind),
+            "shape": list(tensor.shape),
+            "data_offsets": [start, end],
+        }
+    length = len(json.dumps(header, separators=(",", ":"), ensure_ascii=False).encode())
+    return 8 + -(-length // 8) * 8 + end
+
+
 def _entry(item: Mapping[str, Any], data_start: int) -> Entry:
     start, stop = item["data_offsets"]
     shape = tuple(item["shape"])

@@ -239,6 +239,8 @@ def _why_not(made: Description | None, description: Description) -> str | None:
         return f"The weights are those of {made.architecture}."
     if made.is_headless and not description.is_headless:
         return "The weights are those of a network whose top was taken off: --no-top."
+    if made.edits != description.edits:
+        return "The weights are those of a network of another structure: zoo show tells its edits."
     if made.arguments.input_size != description.arguments.input_size:
         height, width = made.arguments.input_size
         return f"The weights were made by a network for pictures of {height}×{width}."

@@ -52,6 +52,7 @@ WORKING = {
     "explain pool": "explain pool --picture PICTURE",
     "list": "list",
     "predict": "predict RUN PICTURE",
+    "prune": "prune lenet5 --pop 1 -o OUT",
     "recipes copy": "recipes copy digits OUT",
     "recipes list": "recipes list",
     "recipes schema": "recipes schema",

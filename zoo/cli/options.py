@@ -46,6 +46,13 @@ class ScheduleName(StrEnum):
     constant = "constant"
 
 
+class HeadForm(StrEnum):
+    """`form`'s names in zoo/surgery/head.py, which imports torch."""
+
+    pool = "pool"
+    flatten = "flatten"
+
+
 def _complete_architecture(incomplete: str) -> list[str]:
     library, slash, _ = incomplete.partition("/")
     libraries = [f"{name}/" for name in tables.LIBRARIES]

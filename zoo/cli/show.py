@@ -10,7 +10,7 @@ from zoo import catalog, published
 from zoo.catalog import Architecture
 from zoo.cli.app import app, command
 from zoo.cli.options import ModelArg
-from zoo.cli.output import Result, compact, count, percent, shape
+from zoo.cli.output import Result, compact, count, percent, plural, shape
 
 if TYPE_CHECKING:
     from zoo.description import Description, Publication
@@ -129,11 +129,7 @@ def _file_text(source: "Source") -> str:
         "",
         "next:",
         f"  zoo summary {model}",
-        *(
-            []
-            if description.is_headless
-            else [f"  zoo {'evaluate' if description.training else 'train'} {model}"]
-        ),
+        f"  zoo {'evaluate' if description.training and description.classes else 'train'} {model}",
     ]
     return "\n".join(lines)
 
@@ -146,7 +142,7 @@ def _classes_text(description: "Description") -> str:
     if description.is_headless:
         return "none: its top was taken off"
     if description.is_trained and not shown:
-        return f"{description.arguments.num_classes}, without names"
+        return f"{description.num_classes}, without names"
     return shown or "none: nothing was trained"
 
 
@@ -165,13 +161,40 @@ def _run_status(source: "Source") -> str | None:
 
 def _edits(description: "Description") -> list[str]:
     # From the plain data: the edits' own classes would import torch.
-    described = {"no-top": "no-top: all after the last convolution or pooling is taken off"}
-    return [
-        f"set {edit['layer']}.{edit['field']} = {edit['value']}"
-        if edit.get("edit") == "set"
-        else described.get(str(edit["edit"]), ", ".join(f"{k} {v}" for k, v in edit.items()))
-        for edit in description.edits
+    return [_edit(edit) for edit in description.edits]
+
+
+def _edit(edit: dict[str, Any]) -> str:
+    match edit["edit"]:
+        case "set":
+            return f"set {edit['layer']}.{edit['field']} = {edit['value']}"
+        case "no-top":
+            return "no-top: all after the last convolution or pooling is taken off"
+        case "pop":
+            return f"pop: the last {plural(edit['layers'], 'layer')} taken off"
+        case "head":
+            classes, replaced = edit["num_classes"], ", ".join(edit.get("layers", ()))
+            place = f"in place of {replaced}" if replaced else "put on"
+            return f"head: a new one for {plural(classes, 'class', 'classes')} {place}"
+        case "remove":
+            return f"remove {edit['layer']}: what follows reads what it has read"
+        case "channels":
+            layers = edit["layers"]
+            return f"channels: {plural(len(layers), 'layer')} made smaller, {_sizes(layers)}"
+        case "sparsity":
+            tensors = plural(len(edit["tensors"]), "tensor")
+            return f"sparsity: {percent(edit['ratio'])} of the weights of {tensors} are zero"
+    return ", ".join(f"{key} {value}" for key, value in edit.items())
+
+
+def _sizes(layers: dict[str, dict[str, Any]]) -> str:
+    """The first few layers with their channels."""
+    shown = [
+        f"{name} {size.get('out_channels', size.get('out_features'))}"
+        for name, size in layers.items()
+        if "out_channels" in size or "out_features" in size
     ]
+    return ", ".join(shown[:3]) + (" ..." if len(shown) > 3 else "")
 
 
 def _preprocessing_text(description: "Description") -> str:

@@ -14,6 +14,7 @@ from zoo.cli.options import (
     DataDirectory,
     Device,
     Force,
+    HeadForm,
     Offline,
     OnBad,
     OptimizerName,
@@ -48,6 +49,17 @@ def train(
     recipe: RecipeOption = None,
     data: DataDirectory = None,
     weights: Weights = None,
+    head: Annotated[
+        HeadForm | None,
+        typer.Option(
+            help="The new head of a network whose top was taken off: average its maps, or flatten "
+            "them; pool where left out."
+        ),
+    ] = None,
+    keep_head: Annotated[
+        bool,
+        typer.Option("--keep-head", help="Stop rather than replace the head for other classes."),
+    ] = False,
     epochs: Annotated[
         int | None, typer.Option(min=1, metavar="N", help="Passes over the training split.")
     ] = None,
@@ -141,6 +153,8 @@ def train(
         "--output": output,
         "--force": force,
         "--weights": weights,
+        "--head": head,
+        "--keep-head": keep_head,
         "--split-file": split_file,
         "--set LAYER.FIELD": for_layers,
     }
@@ -186,6 +200,7 @@ def train(
             check_free(directory)  # before torch is imported, which takes seconds
 
     from zoo.training.distributed import joined
+    from zoo.training.new_head import HeadWishes
     from zoo.training.preparation import Request, prepare
     from zoo.training.resumption import left_by_restart
     from zoo.training.resumption import resume as go_on
@@ -201,6 +216,7 @@ def train(
                 data=data,
                 split_file=split_file,
                 weights=weights,
+                head=HeadWishes(head and head.value, keep_head),  # type: ignore[arg-type]
                 downloads=watch.downloads,
                 progress=watch.decoded,
                 device=own_device,

@@ -6,7 +6,7 @@ import io
 import json
 from collections import Counter
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -70,6 +70,14 @@ class Data:
     def counts(self) -> dict[str, int]:
         """Pictures per split."""
         return {name: len(pictures) for name, pictures in self.parts.items()}
+
+    def in_order_of(self, classes: tuple[str, ...]) -> "Data":
+        """With the same classes in a model's order, mapped by name; as it is where they differ."""
+        if classes == self.classes or sorted(classes) != sorted(self.classes):
+            return self
+        note = "the classes stand in another order than the model's: they are mapped by name"
+        parts = {name: pictures.in_order_of(classes) for name, pictures in self.parts.items()}
+        return replace(self, classes=classes, parts=parts, notes=(*self.notes, note))
 
 
 def open_data(

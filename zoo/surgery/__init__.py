@@ -4,10 +4,20 @@ from typing import Annotated
 
 from pydantic import Field
 
+from zoo.surgery.channels import Channels
+from zoo.surgery.head import Head
 from zoo.surgery.hyperparameter import SetHyperparameter
 from zoo.surgery.no_top import NoTop
+from zoo.surgery.pop import Pop
+from zoo.surgery.remove import Remove
+from zoo.surgery.sparsity import Sparsity
 
-Edit = Annotated[SetHyperparameter | NoTop, Field(discriminator="edit")]
+Edit = Annotated[
+    SetHyperparameter | NoTop | Pop | Remove | Head | Channels | Sparsity,
+    Field(discriminator="edit"),
+]
 """Any edit, told apart by its field `edit`."""
 
-__all__ = ["Edit", "NoTop", "SetHyperparameter"]
+__all__ = [
+    "Channels", "Edit", "Head", "NoTop", "Pop", "Remove", "SetHyperparameter", "Sparsity",
+]  # fmt: skip

@@ -61,7 +61,7 @@ class SetHyperparameter(BaseModel):
         if self.field != "padding" and 0 in (value if isinstance(value, tuple) else (value,)):
             raise StructureError(f"{self}: {self.field} must be at least 1.")
         try:
-            return _rebuilt(convolution, **{self.field: value})
+            return rebuilt(convolution, **{self.field: value})
         except ValueError as error:  # such as padding="same" with a stride
             raise StructureError(f"{self}: {error}.") from error
 
@@ -82,7 +82,8 @@ def _convolution(network: nn.Module, name: str) -> nn.Conv2d:
     )
 
 
-def _rebuilt(convolution: nn.Conv2d, **changes: Any) -> nn.Conv2d:
+def rebuilt(convolution: nn.Conv2d, **changes: Any) -> nn.Conv2d:
+    """A fresh convolution of the same class with some settings changed."""
     settings: dict[str, Any] = {
         "in_channels": convolution.in_channels,
         "out_channels": convolution.out_channels,
@@ -143,11 +144,9 @@ class _Fitting(OnShapes):
         if isinstance(module, nn.Conv2d) and x.shape[1] != module.in_channels:
             channels = x.shape[1]
             if module.groups == 1:
-                return _rebuilt(module, in_channels=channels)
+                return rebuilt(module, in_channels=channels)
             if module.groups == module.in_channels == module.out_channels:  # depthwise
-                return _rebuilt(
-                    module, in_channels=channels, out_channels=channels, groups=channels
-                )
+                return rebuilt(module, in_channels=channels, out_channels=channels, groups=channels)
             raise self._misfit(name, module, x, "its groups fix its channels")
         if isinstance(module, nn.Linear) and x.shape[-1] != module.in_features:
             bias = module.bias is not None

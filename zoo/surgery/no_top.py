@@ -1,7 +1,7 @@
 """The edit `no-top`: what tells classes apart is taken off, as Keras's `include_top=False` does."""
 
 import operator
-from typing import Any, Literal
+from typing import Literal
 
 import torch
 import torch.nn.functional as F  # noqa: N812 (the field's name for it)
@@ -11,7 +11,7 @@ from torch import fx, nn
 from zoo.activations import is_activation
 from zoo.errors import StructureError
 from zoo.layers import Shape
-from zoo.surgery.shapes import OnShapes
+from zoo.surgery.graphs import Followed
 
 _TOP_MODULES = (
     nn.Linear, nn.Flatten, nn.Identity, nn.LayerNorm, nn.BatchNorm1d, nn.AdaptiveAvgPool2d,
@@ -47,28 +47,8 @@ class NoTop(BaseModel):
         Raises:
             StructureError: torch.fx can't follow it, or nothing lies below its top.
         """
-        was_training = network.training
-        network.eval()  # auxiliary classifiers are not followed
-        try:
-            shapes = _Dimensions(network)
-            shapes.run_on(input_shape)
-        finally:
-            network.train(was_training)
-        return _ended(network, shapes.graph, _last_of_body(network, shapes.graph, shapes.found))
-
-
-class _Dimensions(OnShapes):
-    """Remembers how many dimensions each node's output has."""
-
-    def __init__(self, network: nn.Module) -> None:
-        super().__init__(network)
-        self.found: dict[fx.Node, int] = {}
-
-    def run_node(self, n: fx.Node) -> Any:
-        """Runs the node."""
-        output = super().run_node(n)
-        self.found[n] = output.ndim if isinstance(output, torch.Tensor) else 0
-        return output
+        followed = Followed(network, input_shape)
+        return followed.ended_with(_last_of_body(network, followed.graph, followed.dimensions))
 
 
 def _last_of_body(network: nn.Module, graph: fx.Graph, dimensions: dict[fx.Node, int]) -> fx.Node:
@@ -116,13 +96,3 @@ def _is_activation(network: nn.Module, node: fx.Node) -> bool:
     if node.op == "call_module":
         return is_activation(network.get_submodule(str(node.target)))
     return node.op == "call_function" and getattr(node.target, "__name__", "") in _ACTIVATIONS
-
-
-def _ended(network: nn.Module, graph: fx.Graph, last: fx.Node) -> fx.GraphModule:
-    """The network that returns what a node gives."""
-    output = next(node for node in graph.nodes if node.op == "output")
-    output.args = (last,)
-    for node in reversed(list(graph.nodes)):
-        if node.op != "output" and node.op != "placeholder" and not node.users:
-            graph.erase_node(node)
-    return fx.GraphModule(network, graph, class_name=type(network).__name__)

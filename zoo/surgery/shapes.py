@@ -1,5 +1,6 @@
 """Running a network on shapes alone: on the meta device nothing is computed."""
 
+import copy
 from typing import Any
 
 import torch
@@ -8,6 +9,17 @@ from torch.func import functional_call
 
 from zoo import layers
 from zoo.layers import Shape
+
+
+def outline_of(network: nn.Module) -> nn.Module:
+    """A copy wholly on the meta device; no weight is copied."""
+    memo: dict[int, Any] = {}
+    for parameter in network.parameters():
+        moved = nn.Parameter(parameter.detach().to("meta"), requires_grad=parameter.requires_grad)
+        memo[id(parameter)] = moved
+    for buffer in network.buffers():
+        memo[id(buffer)] = buffer.to("meta")
+    return copy.deepcopy(network, memo)
 
 
 class OnShapes(fx.Interpreter):

@@ -79,6 +79,9 @@ def _tensors(learner: Learner) -> Iterator[tuple[str, Tensor]]:
     if learner.average is not None:
         for name, tensor in learner.average.network.state_dict().items():
             yield f"average.{name}", tensor
+    if learner.zeros is not None:
+        for name, kept in learner.zeros.state():
+            yield f"kept.{name}", kept
     for name, parameter in learner.network.named_parameters():
         for key, value in learner.optimizer.state.get(parameter, {}).items():
             if value is not None:
@@ -125,6 +128,14 @@ def restore(learner: Learner, checkpoint: Checkpoint, *, keep_optimizer: bool = 
         if learner.average is not None:
             has_average = any(name.startswith("average.") for name in checkpoint.tensors)
             _load(learner.average.network, checkpoint, "average." if has_average else "network.")
+        if learner.zeros is not None:
+            learner.zeros.load(
+                {
+                    name.removeprefix("kept."): tensor
+                    for name, tensor in checkpoint.tensors.items()
+                    if name.startswith("kept.")
+                }
+            )
         if keep_optimizer:
             _load_optimizer(learner, checkpoint)
         if learner.scaler is not None and document["scaler"]:

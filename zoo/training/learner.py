@@ -2,7 +2,7 @@
 
 import logging
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -22,6 +22,7 @@ from zoo.training.optimization import make_optimizer
 from zoo.training.schedules import Plateau
 from zoo.training.stopping import Stopping
 from zoo.training.sums import Sums
+from zoo.training.zeros import Zeros
 
 # Reading a number back from a GPU stalls it, so a bad loss is noticed this many steps late there.
 STEPS_BETWEEN_CHECKS = 50
@@ -63,6 +64,8 @@ class Learner:
     head: nn.Module | None = None
     """What is trained first and fastest; None where all is trained alike."""
     average: Average | None = None
+    zeros: Zeros | None = None
+    """Single weights that were pruned."""
     scaler: "torch.amp.GradScaler | None" = None
     plateau: Plateau = field(default_factory=Plateau)
     stopping: Stopping = field(default_factory=Stopping)
@@ -85,6 +88,7 @@ class Learner:
         input_shape: Shape,
         head: nn.Module | None = None,
         class_weights: Tensor | None = None,
+        sparse: Sequence[str] = (),
         world: World | None = None,
     ) -> "Learner":
         """A learner before its first step; the network is moved to where it is trained.
@@ -96,6 +100,7 @@ class Learner:
             input_shape: channels, height, width.
             head: the part that is trained alone at first, and faster, if the recipe says so.
             class_weights: (num_classes,), what each picture's loss is multiplied by.
+            sparse: names of parameters whose zeros stay zero.
             world: this process among others.
         """
         device = precision.device
@@ -113,6 +118,7 @@ class Learner:
             frozen=[name for name, p in network.named_parameters() if not p.requires_grad],
             head=head,
             average=Average(network, config.ema_decay) if config.ema_decay else None,
+            zeros=Zeros(network, sparse) if sparse else None,
             scaler=torch.amp.GradScaler(device.type) if precision.name == "fp16" else None,
         )
 
@@ -167,6 +173,8 @@ class Learner:
             self.scaler.step(self.optimizer)
             self.scaler.update()
         self.drop_gradients()
+        if self.zeros is not None:
+            self.zeros.put_back()
         if self.average is not None:
             self.average.update(self.network, self.position.done)
         is_finite = self.sums.loss.isfinite()

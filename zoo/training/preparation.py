@@ -3,7 +3,7 @@
 import os
 import secrets
 import sys
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,9 +16,11 @@ from zoo.errors import UsageError
 from zoo.input_sizes import check_takes
 from zoo.modelfile import Source
 from zoo.pretrained import find_donor, name_of
-from zoo.provenance import Task, check_classes, task_of, trained_recipe
+from zoo.provenance import Task, task_of, trained_recipe
 from zoo.schema import Preprocess, Recipe
+from zoo.training import new_head
 from zoo.training.distributed import World, launcher
+from zoo.training.new_head import HeadWishes
 from zoo.training.requirements import (
     check_pictures,
     choose_precision,
@@ -49,6 +51,8 @@ class Request:
     """The first place to look for the pictures."""
     split_file: Path | None = None
     """A `split.csv` of another run."""
+    head: HeadWishes = field(default_factory=HeadWishes)
+    """What kind of head a network without one gets, and whether one may be replaced."""
     weights: str | Path | None = None
     """A file, or the name of published weights, that a bare architecture starts from."""
     downloads: Downloads | None = None
@@ -72,7 +76,7 @@ def prepare(request: Request, world: World | None = None) -> Session:
     Raises:
         UsageError: MODEL, the device or the output can't be.
         RecipeError: the recipe is invalid.
-        DataError: pictures are missing or bad, or their classes are not the model's.
+        DataError: pictures are missing or bad.
         ModelFileError: the model file is refused or corrupt.
         DiskError: the run can't be written.
     """
@@ -112,7 +116,7 @@ def prepare(request: Request, world: World | None = None) -> Session:
 def assemble(request: Request, world: World) -> tuple[Prepared, Task]:
     """Everything that a training needs but its run directory, and where the pictures are from."""
     source = modelfile.resolve(request.model)
-    modelfile.check_has_head(source)
+    new_head.check_applies(request.head, source)
     if request.weights is not None and source.path is not None:
         raise UsageError(
             f"{source.name} has weights already.", hint="--weights goes with an architecture."
@@ -149,18 +153,20 @@ def assemble(request: Request, world: World) -> tuple[Prepared, Task]:
                 task.given, request.downloads, request.progress, task.recorded, task.must_match
             ),
             measure=None if _keeps_measured(source, recipe) else recipe.preprocess,
-        )
+        ).in_order_of(source.description.classes)
     check_pictures(recipe.train, opened)
     description = description.model_copy(update={"preprocessing": opened.preprocessing})
+    edits = [*request.layer_settings]
     if source.path is None:
         arguments = description.arguments.model_copy(update={"num_classes": len(opened.classes)})
         description = description.model_copy(update={"arguments": arguments})
         check_takes(description)
         source = replace(source, description=description)
     else:
-        check_classes(source, opened.classes, task.name)
-        notes += _replaced(source, description)
-    edits = request.layer_settings
+        changed = replace(source, description=modelfile.with_edits(source.description, edits))
+        head, said = new_head.new_head(changed, opened.classes, task.name, request.head)
+        edits += [] if head is None else [head]
+        notes += [*said, *_replaced(source, description)]
     network = modelfile.instantiate(source, edits, seed=recipe.train.seed)
     if donor is not None:
         notes += transplant(network, donor, description, opened.classes).notes

@@ -41,6 +41,7 @@ def make_learner(
         input_shape=input_shape,
         head=find_head(network, input_shape) if needs_head(train) else None,
         class_weights=class_weights(train, opened.classes, opened.parts["train"].targets),
+        sparse=description.sparse_tensors,
         world=world,
     )
 

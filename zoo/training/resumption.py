@@ -260,6 +260,7 @@ def _open_data(
     access = data.Access(place, request.downloads, request.progress, recorded, bool(recorded))
     with world.one_after_another():
         opened = data.open_data(chosen.dataset, description.preprocessing, access)
+    opened = opened.in_order_of(description.classes)
     if opened.classes != description.classes:
         raise DataError(f"The pictures' classes are not those that {path} was trained on.")
     return opened

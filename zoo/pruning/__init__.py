@@ -1,0 +1,1 @@
+"""Pruning: whole channels with all that depends on them, or single weights."""

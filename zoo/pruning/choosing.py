@@ -1,0 +1,147 @@
+"""Which channels of each group go."""
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+from torch_pruning.pruner import importance
+
+from zoo.errors import StructureError, UsageError, did_you_mean
+from zoo.pruning.dependencies import Group
+
+Importance = Literal["l1", "l2", "taylor", "random"]
+
+
+@dataclass(frozen=True)
+class Policy:
+    """How channels are chosen."""
+
+    importance: Importance = "l2"
+    """l1, l2: norm of all weights that make or read a channel; taylor: of weight times gradient
+    (Molchanov et al. 2019); random: drawn from the seed."""
+    is_global: bool = False
+    """Rank the channels of all layers together, each by its share of its layer's mean."""
+    round_to: int = 1
+    """What is left of a layer is a multiple of this, where it has as many."""
+    seed: int = 0
+
+
+@dataclass(frozen=True)
+class Scored:
+    """A group with the importance of its places: channels that must go together."""
+
+    group: Group
+    scores: Tensor
+    """(size / grouped,), mean 1."""
+
+    def channels(self, places: Sequence[int]) -> list[int]:
+        """The channels at some places of every one of the convolution's groups."""
+        per_group = len(self.scores)
+        return sorted(part * per_group + p for part in range(self.group.grouped) for p in places)
+
+
+def kept_by(globs: Sequence[str], network: nn.Module) -> set[str]:
+    """The layers that globs mean; one that means a container means all in it.
+
+    Raises:
+        UsageError: a glob matches nothing.
+    """
+    names = [name for name, _ in network.named_modules() if name]
+    kept: set[str] = set()
+    for glob in globs:
+        found = [name for name in names if fnmatchcase(name, glob)]
+        if not found:
+            raise UsageError(
+                f"--keep {glob} matches no layer. {did_you_mean(glob, names)}".rstrip(),
+                hint="zoo summary lists them.",
+            )
+        kept |= {n for n in names for top in found if n == top or n.startswith(f"{top}.")}
+    return kept
+
+
+def scored(groups: Sequence[Group], policy: Policy) -> list[Scored]:
+    """The groups with the importance of their channels.
+
+    Args:
+        groups: of a network whose weights have gradients where the importance is taylor.
+        policy: how they are chosen.
+    """
+    measure = _measure(policy)
+    return [
+        Scored(group, measure(group).reshape(group.grouped, -1).mean(dim=0)) for group in groups
+    ]
+
+
+def _measure(policy: Policy) -> Callable[[Group], Tensor]:
+    if policy.importance == "random":
+        generator = torch.Generator().manual_seed(policy.seed)
+        return lambda group: torch.rand(group.size, generator=generator)
+    if policy.importance == "taylor":
+        norm = importance.GroupTaylorImportance()
+    else:
+        norm = importance.GroupMagnitudeImportance(p=1 if policy.importance == "l1" else 2)
+
+    def measure(group: Group) -> Tensor:
+        scores: Tensor = norm(group.found).double().cpu()
+        return torch.nan_to_num(scores, nan=1.0)  # all weights are zero: none is less than others
+
+    return measure
+
+
+def chosen(groups: Sequence[Scored], ratio: float, policy: Policy) -> list[tuple[Group, list[int]]]:
+    """The channels that go, least important first; of equal ones the earlier.
+
+    Args:
+        groups: of one network.
+        ratio: share of the channels to take, in [0, 1).
+        policy: how they are chosen.
+
+    Raises:
+        StructureError: a whole layer would go.
+    """
+    counts = _global_counts(groups, ratio) if policy.is_global else _local_counts(groups, ratio)
+    taken = []
+    for scored_group, count in zip(groups, counts, strict=True):
+        count = _rounded(scored_group, count, policy.round_to)
+        places = scored_group.scores.argsort(stable=True)[:count].tolist()
+        taken.append((scored_group.group, scored_group.channels(places)))
+    whole = [group.root for group, channels in taken if len(channels) == group.size]
+    if whole:
+        raise StructureError(
+            f"This would remove all channels of {', '.join(whole[:3])}"
+            + (f" and {len(whole) - 3} more layers." if len(whole) > 3 else "."),
+            hint=f"Ask for less, or leave it out: --keep {whole[0]}",
+        )
+    return taken
+
+
+def _local_counts(groups: Sequence[Scored], ratio: float) -> list[int]:
+    return [int(ratio * len(group.scores) + 1e-9) for group in groups]
+
+
+def _global_counts(groups: Sequence[Scored], ratio: float) -> list[int]:
+    scores = torch.cat([group.scores for group in groups])
+    owners = [place for place, group in enumerate(groups) for _ in range(len(group.scores))]
+    left = ratio * sum(group.group.size for group in groups) + 1e-9
+    counts = [0] * len(groups)
+    for index in scores.argsort(stable=True).tolist():
+        owner = owners[index]
+        left -= groups[owner].group.grouped
+        if left < 0:
+            break
+        counts[owner] += 1
+    return counts
+
+
+def _rounded(group: Scored, count: int, round_to: int) -> int:
+    """How many places go so that the nearest multiple is left; in a small layer all stay."""
+    step = round_to // math.gcd(round_to, group.group.grouped)
+    size = len(group.scores)
+    if step <= 1 or count == size:  # of which the latter is refused
+        return count
+    left = max(step, (size - count + step // 2) // step * step)
+    return max(0, size - left)

@@ -1,0 +1,167 @@
+"""Pruning of a model as the command line asks for it: copies, descriptions, pictures, steps."""
+
+import copy
+import tempfile
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+from itertools import islice
+from pathlib import Path
+
+import torch
+import torch.nn.functional as F  # noqa: N812 (the field's name for it)
+from torch import Tensor, nn
+
+from zoo import modelfile
+from zoo.data.loader import TrainingBatches
+from zoo.description import read_description
+from zoo.errors import InterruptionError
+from zoo.evaluation import Shown
+from zoo.heads import split_outputs
+from zoo.precision import Precision
+from zoo.pruning.channels import Gradients, prune_channels
+from zoo.pruning.choosing import Policy
+from zoo.pruning.sparse import prune_weights
+from zoo.shrinking import Version, described
+from zoo.surgery import Channels
+from zoo.training.preparation import Request, prepare
+
+_TAYLOR_BATCHES, _TAYLOR_BATCH_SIZE = 8, 64
+"""Pictures that the importance taylor sees: 512, drawn from the training split."""
+
+
+@dataclass(frozen=True)
+class Wish:
+    """What is to go; one of the shares is given."""
+
+    ratio: float | None = None
+    """Of each layer's channels."""
+    target_mult_adds: float | None = None
+    """Of the multiply-adds, which is to be left."""
+    policy: Policy = field(default_factory=Policy)
+    keep: tuple[str, ...] = ()
+    steps: int = 1
+    """Rounds of pruning, with training between them."""
+
+    def of_step(self, step: int) -> "Wish":
+        """The part of it that is to go in a step, counted from 1, of what is left then."""
+        if self.ratio is not None:
+            left_before = 1 - self.ratio * (step - 1) / self.steps
+            left = 1 - self.ratio * step / self.steps
+            return replace(self, ratio=1 - left / left_before)
+        assert self.target_mult_adds is not None
+        return replace(self, target_mult_adds=self.target_mult_adds ** (1 / self.steps))
+
+
+def without_channels(
+    before: Version,
+    wish: Wish,
+    *,
+    gradients: Gradients | None = None,
+    train: Callable[[Version], Version] | None = None,
+) -> Version:
+    """A version with fewer channels.
+
+    Args:
+        before: with weights; it stays as it is.
+        wish: what is to go.
+        gradients: for the importance taylor.
+        train: what makes up for a step before the next one.
+
+    Raises:
+        UsageError, StructureError: see `prune_channels`.
+    """
+    version = before
+    for step in range(1, wish.steps + 1):
+        part = wish.of_step(step)
+        network = copy.deepcopy(version.network)
+        edit = prune_channels(
+            network,
+            version.description.input_shape,
+            ratio=part.ratio,
+            target_mult_adds=part.target_mult_adds,
+            policy=part.policy,
+            keep=part.keep,
+            gradients=gradients,
+        )
+        version = _with_channels(version, network, edit)
+        if step < wish.steps:
+            assert train is not None
+            version = train(version)
+    return version
+
+
+def without_weights(
+    before: Version, *, ratio: float, is_global: bool = False, keep: Sequence[str] = ()
+) -> Version:
+    """A version with zeros among its weights; arguments and errors are those of `prune_weights`."""
+    network = copy.deepcopy(before.network)
+    edit = prune_weights(network, ratio=ratio, is_global=is_global, keep=keep)
+    return Version(network.eval(), described(before.description, [edit]))
+
+
+def trained(request: Request) -> Callable[[Version], Version]:
+    """What trains a version on, as `zoo train` would, and gives the best epoch's weights.
+
+    Args:
+        request: with recipe, data and so on; model and output are set here.
+    """
+
+    def train(version: Version) -> Version:
+        with tempfile.TemporaryDirectory(prefix="zoo-prune-") as directory:
+            path, run = Path(directory, "pruned.safetensors"), Path(directory, "run")
+            modelfile.save(path, version.network, version.description)
+            session = prepare(replace(request, model=str(path), output=run))
+            try:
+                for _ in session.epochs():
+                    pass
+            except InterruptionError as error:  # the run goes, so it can't be resumed
+                error.hint, error.results = "Nothing was written.", {}
+                raise
+            session.outcome()
+            best = run / "best.safetensors"
+            return Version(modelfile.load(best), read_description(best))
+
+    return train
+
+
+def gradients_on(shown: Shown, arithmetic: Precision, seed: int) -> Gradients:
+    """What computes the gradients of the mean loss on some of the pictures.
+
+    Args:
+        shown: the training split.
+        arithmetic: the device; always in fp32.
+        seed: draws the pictures.
+    """
+    batches = TrainingBatches(
+        shown.pictures,
+        shown.preprocessing,
+        batch_size=_TAYLOR_BATCH_SIZE,
+        seed=seed,
+        device=arithmetic.device,
+    )
+
+    def gradients(network: nn.Module) -> dict[str, Tensor]:
+        place = next(network.parameters()).device
+        network = arithmetic.place(copy.deepcopy(network).eval()).requires_grad_(True)
+        with torch.enable_grad():
+            for batch in islice(batches.epoch(1), _TAYLOR_BATCHES):
+                logits, _ = split_outputs(network(batch.images))
+                F.cross_entropy(logits, batch.targets).backward()  # type: ignore[no-untyped-call]
+        return {
+            name: parameter.grad.to(place)
+            for name, parameter in network.named_parameters()
+            if parameter.grad is not None
+        }
+
+    return gradients
+
+
+def _with_channels(before: Version, network: nn.Module, edit: Channels) -> Version:
+    """The version after the edit; an edit just before it of the same kind becomes one with it."""
+    *earlier, last = before.description.edits or (None,)
+    description = before.description
+    if last is not None and last["edit"] == "channels":
+        merged = {**Channels.model_validate(last).layers, **edit.layers}
+        description = description.model_copy(update={"edits": tuple(earlier)})
+        edit = Channels(layers=merged)
+    return Version(network.eval(), described(description, [edit]))

@@ -1,0 +1,353 @@
+"""From MODEL and edits to a smaller model file, and what that cost and gained.
+
+`open_version` gives MODEL's network, `edited` a copy with edits, `compare` the figures of both;
+`shrink` does all of it and writes the file, and so does `shrink_by` for what is more than edits.
+"""
+
+import copy
+import statistics
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+import torch
+from torch import nn
+
+from zoo import modelfile
+from zoo.description import Description
+from zoo.errors import UsageError
+from zoo.evaluation import Shown
+from zoo.files import check_output_file
+from zoo.input_sizes import check_takes
+from zoo.modelfile import Source
+from zoo.precision import Precision, choose
+from zoo.summary import LayerSummary, Summary, summarize
+from zoo.surgery import Edit
+from zoo.surgery.shapes import outline_of
+
+_WARM_UPS = 3
+_FEWEST_PASSES = 15
+_MOST_PASSES = 300
+_NOTICEABLE = 0.95
+"""A share of the time before above which no speed-up is claimed: medians vary by as much."""
+
+ChooseEdits = Callable[[nn.Module, Description], Sequence[Edit]]
+"""The edits to apply to a network; it may look but not touch."""
+
+
+@dataclass(frozen=True)
+class Version:
+    """A network before or after edits."""
+
+    network: nn.Module
+    """In evaluation mode."""
+    description: Description
+
+    @cached_property
+    def summary(self) -> Summary:
+        """Its layers and totals."""
+        return summarize(outline_of(self.network), self.description.input_shape)
+
+
+@dataclass(frozen=True)
+class Figures:
+    """What a version of a network costs, and how good it is."""
+
+    total_params: int
+    """Parameters and batch-norm statistics (Keras's count)."""
+    torch_params: int
+    mult_adds: int
+    """For one picture."""
+    file_bytes: int
+    """Of the model file."""
+    latency_ms: float | None = None
+    """Median of forward passes of one picture; None where it was not measured."""
+    top1: float | None = None
+    """Share of the pictures that it gets right; None where it was not measured."""
+
+
+@dataclass(frozen=True)
+class Change:
+    """A row of the summary that is other than before; None where there is none."""
+
+    name: str
+    type: str
+    before: LayerSummary | None
+    after: LayerSummary | None
+
+
+@dataclass(frozen=True)
+class Shrunk:
+    """What edits did to a network."""
+
+    model: str
+    output: Path | None
+    """The model file; None for a trial."""
+    description: Description
+    """Of the network afterwards."""
+    before: Figures
+    after: Figures
+    changes: tuple[Change, ...]
+    measured_on: Precision
+    threads: int
+    split: str | None = None
+    """The pictures that the accuracy is of."""
+    notes: tuple[str, ...] = ()
+
+    @property
+    def speed_up(self) -> float | None:
+        """How many times as fast; None where it was not measured, or is none worth the word."""
+        if self.before.mult_adds == self.after.mult_adds:
+            return None  # what was measured is chance: zeros are multiplied like all else
+        before, after = self.before.latency_ms, self.after.latency_ms
+        if before is None or after is None or after > _NOTICEABLE * before:
+            return None
+        return before / after
+
+
+def shrink(
+    model: str,
+    choose_edits: ChooseEdits,
+    output: Path | None,
+    *,
+    dry_run: bool = False,
+    force: bool = False,
+    shown: Callable[[Source], Shown] | None = None,
+    device: str = "cpu",
+) -> Shrunk:
+    """Applies edits to MODEL, measures both versions and writes the model file.
+
+    Args:
+        model: an architecture, a model file or a run.
+        choose_edits: what to do to it.
+        output: the model file to write; None only for a trial.
+        dry_run: count, but measure and write nothing.
+        force: replaces an existing output.
+        shown: opens the pictures to judge both versions by; None judges neither.
+        device: such as `cpu` or `cuda:0`.
+
+    Raises:
+        NotFoundError: MODEL is nothing.
+        OutputExistsError: the output exists and `force` is false.
+        UsageError: a network that gives no classes can't be judged.
+        StructureError: an edit does not fit.
+        ModelFileError: the file is refused or corrupt.
+        DiskError: the output can't be written.
+    """
+    return shrink_by(
+        model,
+        lambda before: edited(before, choose_edits(before.network, before.description)),
+        output,
+        needs_weights=False,
+        dry_run=dry_run,
+        force=force,
+        shown=shown,
+        device=device,
+    )
+
+
+def shrink_by(
+    model: str,
+    change: Callable[[Version], Version],
+    output: Path | None,
+    *,
+    needs_weights: bool = True,
+    dry_run: bool = False,
+    force: bool = False,
+    shown: Callable[[Source], Shown] | None = None,
+    device: str = "cpu",
+) -> Shrunk:
+    """The same for a change that is more than edits; other arguments and errors as in `shrink`.
+
+    `change` makes the smaller version and leaves the one that it is given as it is; where it
+    `needs_weights`, a trial reads them too.
+    """
+    if output is not None:
+        check_output_file(output, force=force)
+    source = modelfile.resolve(model)
+    pictures = None if shown is None else shown(source)
+    before = open_version(source, with_weights=needs_weights or not dry_run)
+    after = change(before)
+    if pictures is not None and after.description.is_headless:
+        raise UsageError(
+            "--recipe does not apply: what is left gives features and names no class.",
+            hint="zoo train FILE attaches a new head.",
+        )
+    arithmetic = choose("fp32", torch.device(device))
+    changed = changes(before.summary.layers, after.summary.layers)
+    if dry_run:
+        counted = counts(before, source.path), counts(after)
+    else:
+        counted = compare(before, after, source.path, arithmetic, pictures)
+    if output is not None and not dry_run:
+        modelfile.save(output, after.network, after.description)
+    return Shrunk(
+        model=source.name,
+        output=None if dry_run else output,
+        description=after.description,
+        before=counted[0],
+        after=counted[1],
+        changes=changed,
+        measured_on=arithmetic,
+        threads=torch.get_num_threads(),
+        split=None if pictures is None else f"{pictures.split} pictures of {pictures.recipe}",
+        notes=(*notes_on(source), *(pictures.notes if pictures else ())),
+    )
+
+
+def open_version(source: Source, *, with_weights: bool = True) -> Version:
+    """MODEL's network; without weights it lies on meta.
+
+    Raises:
+        StructureError: no picture of its size can pass.
+        ModelFileError: the file is refused or corrupt.
+    """
+    if source.path is None:
+        check_takes(source.description)
+    if with_weights:
+        network = modelfile.instantiate(source).eval()
+    else:
+        network = modelfile.outline(source.description).eval()
+    return Version(network, source.description)
+
+
+def edited(before: Version, edits: Sequence[Edit]) -> Version:
+    """A copy with edits; what was measured of the network no longer holds, nor do lost classes.
+
+    Raises:
+        StructureError: an edit does not fit.
+    """
+    network = copy.deepcopy(before.network)
+    for edit in edits:
+        network = edit.apply(network, before.description.input_shape)
+    return Version(network.eval(), described(before.description, edits))
+
+
+def described(before: Description, edits: Sequence[Edit]) -> Description:
+    """The description with further edits, and without what no longer holds."""
+    description = modelfile.with_edits(before, edits)
+    lost: dict[str, object] = {"metrics": {}}
+    if description.is_headless:
+        lost |= {"classes": (), "untrained": ()}
+    return description.model_copy(update=lost)
+
+
+def notes_on(source: Source) -> list[str]:
+    """What people should know of the network."""
+    notes = list(source.description.notes)
+    if not source.description.is_trained:
+        notes.append("the weights are random: nothing is trained yet")
+    return notes
+
+
+def compare(
+    before: Version,
+    after: Version,
+    path: Path | None,
+    arithmetic: Precision,
+    pictures: Shown | None = None,
+) -> tuple[Figures, Figures]:
+    """The figures of two versions; their networks are moved to where they compute.
+
+    Args:
+        before: as it was.
+        after: as it is now.
+        path: the model file of `before`; None where there is none.
+        arithmetic: of the forward passes.
+        pictures: to judge both by.
+    """
+    found = [counts(before, path), counts(after)]
+    networks = [before.network, after.network]
+    times = latencies_ms(networks, before.description.input_shape, arithmetic)
+    top1 = [None if pictures is None else pictures.figures(n, arithmetic).top1 for n in networks]
+    first, second = (
+        Figures(**{**vars(figures), "latency_ms": latency_ms, "top1": share})
+        for figures, latency_ms, share in zip(found, times, top1, strict=True)
+    )
+    return first, second
+
+
+def counts(version: Version, path: Path | None = None) -> Figures:
+    """What can be counted without computing anything.
+
+    Args:
+        version: of a network; it may lie on meta.
+        path: its model file, if it has one.
+    """
+    summary = version.summary
+    size = path.stat().st_size if path else None
+    return Figures(
+        total_params=summary.total_params,
+        torch_params=summary.torch_params,
+        mult_adds=summary.mult_adds,
+        file_bytes=size or modelfile.file_bytes(version.network, version.description),
+    )
+
+
+@torch.inference_mode()
+def latencies_ms(
+    networks: Sequence[nn.Module],
+    input_shape: tuple[int, ...],
+    arithmetic: Precision,
+    *,
+    seconds: float = 1.0,
+) -> list[float]:
+    """The median time of one picture's forward pass of each network, in milliseconds.
+
+    The networks take turns, so that what else the machine does slows them alike.
+
+    Args:
+        networks: in evaluation mode; they are placed.
+        input_shape: channels, height, width.
+        arithmetic: of the passes.
+        seconds: to measure for; at least 15 passes of each are timed, at most 300.
+    """
+    generator = torch.Generator().manual_seed(0)
+    picture = torch.rand(1, *input_shape, generator=generator).to(arithmetic.device)
+    picture = picture.to(memory_format=arithmetic.memory_format)
+    placed = [arithmetic.place(network) for network in networks]
+    for network in placed * _WARM_UPS:
+        _pass_ms(network, picture, arithmetic)
+    times: list[list[float]] = []
+    start = time.perf_counter()
+    while len(times) < _FEWEST_PASSES or (
+        len(times) < _MOST_PASSES and time.perf_counter() - start < seconds
+    ):
+        times.append([_pass_ms(network, picture, arithmetic) for network in placed])
+    return [statistics.median(column) for column in zip(*times, strict=True)]
+
+
+def _pass_ms(network: nn.Module, picture: torch.Tensor, arithmetic: Precision) -> float:
+    start = time.perf_counter()
+    with arithmetic.autocast():
+        network(picture)
+    if arithmetic.device.type == "cuda":
+        torch.cuda.synchronize(arithmetic.device)
+    elif arithmetic.device.type == "mps":
+        torch.mps.synchronize()
+    return 1000 * (time.perf_counter() - start)
+
+
+def changes(before: Sequence[LayerSummary], after: Sequence[LayerSummary]) -> tuple[Change, ...]:
+    """The rows that are other than before, or gone, in their order."""
+    now = {layer.name: layer for layer in after}
+    names = {layer.name for layer in before}
+    found = [
+        Change(layer.name, layer.type, layer, now.get(layer.name))
+        for layer in before
+        if layer.name not in now or _differs(layer, now[layer.name])
+    ]
+    new = [
+        Change(layer.name, layer.type, None, layer) for layer in after if layer.name not in names
+    ]
+    return (*found, *new)
+
+
+def _differs(before: LayerSummary, after: LayerSummary) -> bool:
+    return (before.type, before.output_shape, before.params) != (
+        after.type,
+        after.output_shape,
+        after.params,
+    )

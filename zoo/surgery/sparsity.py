@@ -1,0 +1,42 @@
+"""The edit `sparsity`: single weights that are zero and stay zero."""
+
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from torch import nn
+
+from zoo.errors import StructureError
+from zoo.layers import Shape
+
+
+def _as_tuple(value: Any) -> Any:
+    return tuple(value) if isinstance(value, list) else value
+
+
+class Sparsity(BaseModel):
+    """Which tensors were pruned; which of their weights went is seen in them: those are zero.
+
+    The structure stays. Training keeps the zeros.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    edit: Literal["sparsity"] = "sparsity"
+    tensors: Annotated[tuple[str, ...], BeforeValidator(_as_tuple), Field(min_length=1)]
+    """Dotted paths of parameters."""
+    ratio: float = Field(gt=0, lt=1)
+    """Share of their weights that was asked to go."""
+
+    def __str__(self) -> str:
+        return f"sparsity {self.ratio:g} of {len(self.tensors)} tensors"
+
+    def apply(self, network: nn.Module, input_shape: Shape) -> nn.Module:  # noqa: ARG002 (an edit's signature)
+        """The network itself.
+
+        Raises:
+            StructureError: it has no such parameter.
+        """
+        parameters = {name for name, _ in network.named_parameters()}
+        if unknown := [name for name in self.tensors if name not in parameters]:
+            raise StructureError(f"The edit sparsity does not fit: no parameter is {unknown[0]}.")
+        return network
