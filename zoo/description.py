@@ -93,6 +93,11 @@ class Description(BaseModel):
         return self.training is not None or (self.origin != RANDOM and not self.untrained)
 
     @property
+    def is_random(self) -> bool:
+        """Whether no part of it has learned anything, here or where it came from."""
+        return self.training is None and self.origin == RANDOM
+
+    @property
     def knows_scale(self) -> bool:
         """Whether its mean and std are those that its weights have learned with."""
         return self.training is not None or self.published is not None
@@ -101,6 +106,12 @@ class Description(BaseModel):
     def is_headless(self) -> bool:
         """Whether its top was taken off, so that it gives features and names no class."""
         return any(edit.get("edit") == "no-top" for edit in self.edits)
+
+    @property
+    def unfrozen(self) -> Self:
+        """The same network with nothing frozen."""
+        structure = tuple(edit for edit in self.edits if edit.get("edit") != "freeze")
+        return self.model_copy(update={"edits": structure})
 
     @property
     def input_shape(self) -> tuple[int, int, int]:

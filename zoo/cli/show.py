@@ -169,9 +169,18 @@ def _edits(description: "Description") -> list[str]:
     return [
         f"set {edit['layer']}.{edit['field']} = {edit['value']}"
         if edit.get("edit") == "set"
+        else _freeze_text(edit)
+        if edit.get("edit") == "freeze"
         else described.get(str(edit["edit"]), ", ".join(f"{k} {v}" for k, v in edit.items()))
         for edit in description.edits
     ]
+
+
+def _freeze_text(edit: dict[str, Any]) -> str:
+    names = list(edit["layers"])
+    shown = ", ".join(names if len(names) <= 8 else [*names[:4], "...", *names[-3:]])
+    verb = "freeze" if edit["frozen"] else "unfreeze"
+    return f"{verb} {len(names)} layer{'s' * (len(names) > 1)}: {shown}"
 
 
 def _preprocessing_text(description: "Description") -> str:
