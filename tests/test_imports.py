@@ -57,8 +57,8 @@ MAY_IMPORT = {
     "prediction": {"data", "modelfile", "description", "schema", "precision", "devices"},
     "training": {
         "data", "schema", "recipe", "layers", "description", "modelfile", "evaluation", "devices",
-        "downloads", "freezing", "frozen", "heads", "input_sizes", "precision", "pretrained", "provenance", "tensorfile",
-        "weights",
+        "downloads", "freezing", "frozen", "heads", "input_sizes", "precision", "pretrained",
+        "provenance", "tensorfile", "weights",
     },
     "explain": {"data", "layers", "modelfile", "schema", "summary"},
     "runs": {"tensorfile", "training"},

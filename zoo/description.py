@@ -108,6 +108,11 @@ class Description(BaseModel):
         return any(edit.get("edit") == "no-top" for edit in self.edits)
 
     @property
+    def freezes(self) -> bool:
+        """Whether layers were frozen in it."""
+        return self.unfrozen.edits != self.edits
+
+    @property
     def unfrozen(self) -> Self:
         """The same network with nothing frozen."""
         structure = tuple(edit for edit in self.edits if edit.get("edit") != "freeze")

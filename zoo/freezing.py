@@ -17,6 +17,8 @@ from zoo.layers import Layer
 from zoo.summary import Summary, summarize
 from zoo.surgery import Freeze
 
+ALL_BUT_HEAD = "all-but-head"
+
 
 @dataclass(frozen=True)
 class Choice:
@@ -104,9 +106,7 @@ class Plan:
         )
 
 
-def plan(
-    name: str, description: Description, choice: Choice, fresh: Collection[str] = ()
-) -> Plan:
+def plan(name: str, description: Description, choice: Choice, fresh: Collection[str] = ()) -> Plan:
     """Turns a choice into exact layers; nothing is computed and no weights are read.
 
     Args:
@@ -207,11 +207,12 @@ def _rows(network: nn.Module, description: Description) -> list[Row]:
     """The rows of the summary, in its order."""
     free = dict(modelfile.outline(description.unfrozen).named_parameters())
     learn = {
-        id(parameter)
-        for name, parameter in network.named_parameters()
-        if free[name].requires_grad
+        id(parameter) for name, parameter in network.named_parameters() if free[name].requires_grad
     }
-    return [_row(layer, network, learn) for layer in layers.ordered(network, description.input_shape).layers]
+    return [
+        _row(layer, network, learn)
+        for layer in layers.ordered(network, description.input_shape).layers
+    ]
 
 
 def _row(layer: Layer, network: nn.Module, learn: Collection[int]) -> Row:
@@ -288,7 +289,8 @@ def _matching(name: str, glob: str, rows: Sequence[Row]) -> list[Row]:
 
 def _unknown(name: str, message: str, word: str, rows: Sequence[Row]) -> UsageError:
     known = dict.fromkeys(known for row in rows for known in row.names)
-    return UsageError(f"{message} {did_you_mean(word, known)}".rstrip(), hint=_listing(name))
+    plain = word.strip("*?[]")
+    return UsageError(f"{message} {did_you_mean(plain, known)}".rstrip(), hint=_listing(name))
 
 
 def _listing(name: str) -> str:

@@ -88,4 +88,4 @@ def _train_what_is_inside(self: nn.Module, mode: bool = True) -> nn.Module:
 
 def _digest(tensor: Tensor) -> str:
     values = tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8)
-    return hashlib.sha256(values.numpy()).hexdigest()
+    return hashlib.sha256(values.numpy().data).hexdigest()

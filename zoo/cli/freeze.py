@@ -52,9 +52,7 @@ def freeze(
     ] = False,
     unfreeze: Annotated[
         list[str] | None,
-        typer.Option(
-            metavar="GLOB", help="Leave these out, or let them learn again. Repeatable."
-        ),
+        typer.Option(metavar="GLOB", help="Leave these out, or let them learn again. Repeatable."),
     ] = None,
     dry_run: DryRun = False,
     force: Force = False,
@@ -109,7 +107,7 @@ def _text(made: "Frozen") -> str:
         if rows
     ]
     lines = [
-        f"{', '.join(changes) or 'nothing changes'}; parameters with batch-norm statistics (Keras):",
+        f"{', '.join(changes) or 'nothing changes'}; parameters with batch-norm statistics:",
         f"  trainable      {count(before.trainable_params)} before, "
         f"{count(after.trainable_params)} after",
         f"  not trainable  {count(before.non_trainable_params)} before, "

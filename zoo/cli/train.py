@@ -40,6 +40,7 @@ from zoo.training.lock import check_free
     example="zoo train lenet5\nzoo train keras-mnist-cnn --epochs 5 --lr 5e-4\n"
     "zoo train lenet5 --data ~/my-pictures\n"
     "zoo train resnet18 --weights imagenet --data ~/my-pictures\n"
+    "zoo train resnet18 --weights imagenet --freeze all-but-head --data ~/my-pictures\n"
     "zoo train lenet5 --set c1.out_channels=12 --set augment.rotation_range=20\n"
     "zoo train --resume runs/lenet5-digits",
 )
@@ -48,6 +49,14 @@ def train(
     recipe: RecipeOption = None,
     data: DataDirectory = None,
     weights: Weights = None,
+    freeze: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="GLOB",
+            help="Layers or blocks that keep the weights they have, as in `zoo freeze --layers`; "
+            "or all-but-head. Repeatable.",
+        ),
+    ] = None,
     epochs: Annotated[
         int | None, typer.Option(min=1, metavar="N", help="Passes over the training split.")
     ] = None,
@@ -141,6 +150,7 @@ def train(
         "--output": output,
         "--force": force,
         "--weights": weights,
+        "--freeze": freeze,
         "--split-file": split_file,
         "--set LAYER.FIELD": for_layers,
     }
@@ -201,6 +211,7 @@ def train(
                 data=data,
                 split_file=split_file,
                 weights=weights,
+                freeze=tuple(freeze or ()),
                 downloads=watch.downloads,
                 progress=watch.decoded,
                 device=own_device,
