@@ -98,7 +98,7 @@ def what_is_frozen(
     norms = sum(frozen.is_held(module) for module in network.modules())
     if still or norms:
         total = sum(p.numel() for p in network.parameters())
-        of_norms = f"; {norms} batch norms keep their statistics" if norms else ""
+        of_norms = f", and the statistics of {norms} batch norms" if norms else ""
         notes.append(f"frozen: {sum(p.numel() for p in still):,} of {total:,} parameters{of_norms}")
     head = find_head(network, description.input_shape)
     of_head = {id(p) for p in head.parameters()}
@@ -106,7 +106,7 @@ def what_is_frozen(
     unused = [key for key in ("head_epochs", "backbone_lr") if key in _changed(train)]
     if unused and not below_learns:
         names = " and ".join(f"train.{key}" for key in unused)
-        notes.append(f"{names} changes nothing: all below the head is frozen")
+        notes.append(f"no effect of {names}: all below the head is frozen")
     return notes
 
 
