@@ -48,7 +48,7 @@ MAY_IMPORT = {
         "description", "downloads", "input_sizes", "modelfile", "pretrained", "summary", "surgery",
         "weights",
     },
-    "freezing": {"description", "heads", "layers", "modelfile", "summary", "surgery"},
+    "freezing": {"description", "frozen", "heads", "layers", "modelfile", "summary", "surgery"},
     "downloads": {"places", "tensorfile"},
     "archives": set(),
     "provenance": {"data", "description", "modelfile", "recipe", "schema", "values"},

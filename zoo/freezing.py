@@ -1,5 +1,6 @@
 """Which layers to freeze: what the user asks for as exact layers, and a model file with them."""
 
+import shlex
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
@@ -294,4 +295,4 @@ def _unknown(name: str, message: str, word: str, rows: Sequence[Row]) -> UsageEr
 
 
 def _listing(name: str) -> str:
-    return f"zoo summary {name} lists the layers."
+    return f"zoo summary {shlex.quote(name)} lists the layers."
