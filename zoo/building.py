@@ -168,7 +168,8 @@ def _inheriting(
     if donor.training is not None:
         brought = "classes, preprocessing and recipe"
     notes = [f"{brought} come with the weights"]
-    if (donor.architecture, donor.edits) != (description.architecture, description.edits):
+    structures = [(one.architecture, one.unfrozen.edits) for one in (donor, description)]
+    if structures[0] != structures[1]:
         notes.append("the weights were made by a network of another structure")
         known["metrics"] = {}
     return description.model_copy(update=known), notes

@@ -95,6 +95,11 @@ class Description(BaseModel):
         return self.training is not None or (self.origin != RANDOM and not self.untrained)
 
     @property
+    def is_random(self) -> bool:
+        """Whether no part of it has learned anything, here or where it came from."""
+        return self.training is None and self.origin == RANDOM
+
+    @property
     def knows_scale(self) -> bool:
         """Whether its mean and std are those that its weights have learned with."""
         return self.training is not None or self.published is not None
@@ -116,6 +121,17 @@ class Description(BaseModel):
         """Parameters whose zeros stay zero."""
         pruned = [edit["tensors"] for edit in self.edits if edit.get("edit") == "sparsity"]
         return tuple(dict.fromkeys(name for tensors in pruned for name in tensors))
+
+    @property
+    def freezes(self) -> bool:
+        """Whether layers were frozen in it."""
+        return self.unfrozen.edits != self.edits
+
+    @property
+    def unfrozen(self) -> Self:
+        """The same network with nothing frozen."""
+        structure = tuple(edit for edit in self.edits if edit.get("edit") != "freeze")
+        return self.model_copy(update={"edits": structure})
 
     @property
     def input_shape(self) -> tuple[int, int, int]:

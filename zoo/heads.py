@@ -1,4 +1,4 @@
-"""A network's head, its last layer that learns, and the heads of its auxiliary classifiers."""
+"""A network's head, its last layer with parameters, and the heads of its auxiliary classifiers."""
 
 import copy
 from collections.abc import Mapping
@@ -12,7 +12,7 @@ from zoo.layers import Shape, ordered
 
 
 def find_head(network: nn.Module, input_shape: Shape) -> nn.Module:
-    """The last layer that has something to train.
+    """The last layer that has parameters, frozen or not.
 
     Raises:
         UsageError: no layer has.
@@ -24,11 +24,11 @@ def from_the_head_on(network: nn.Module, input_shape: Shape) -> list[nn.Module]:
     """The modules of the head's layer and of those after it.
 
     Raises:
-        UsageError: no layer has something to train.
+        UsageError: no layer has parameters.
     """
     modules = in_order(network, input_shape)
     for place in reversed(range(len(modules))):
-        if any(p.requires_grad for p in modules[place].parameters()):
+        if any(True for _ in modules[place].parameters()):
             return modules[place:]
     raise UsageError("Nothing in this network can be trained.")
 

@@ -50,6 +50,7 @@ WORKING = {
     "explain learn": "explain learn",
     "explain maps": "explain maps RUN PICTURE -o OUT",
     "explain pool": "explain pool --picture PICTURE",
+    "freeze": "freeze RUN --all-but-head -o OUT",
     "list": "list",
     "predict": "predict RUN PICTURE",
     "prune": "prune lenet5 --pop 1 -o OUT",

@@ -90,6 +90,15 @@ OptionalModelArg = Annotated[
 OutputFile = Annotated[
     Path, typer.Option("--output", "-o", metavar="FILE", help="The model file to write.")
 ]
+OutputUnlessDry = Annotated[
+    Path | None,
+    typer.Option(
+        "--output", "-o", metavar="FILE", help="The model file to write; optional with --dry-run."
+    ),
+]
+DryRun = Annotated[
+    bool, typer.Option("--dry-run", help="Say what would change, and write nothing.")
+]
 Force = Annotated[bool, typer.Option("--force", help="Replace an existing output.")]
 RecipeOption = Annotated[
     str | None,

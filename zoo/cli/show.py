@@ -178,6 +178,8 @@ def _edit(edit: dict[str, Any]) -> str:
             return f"head: a new one for {plural(classes, 'class', 'classes')} {place}"
         case "remove":
             return f"remove {edit['layer']}: what follows reads what it has read"
+        case "freeze":
+            return _freeze_text(edit)
         case "channels":
             layers = edit["layers"]
             return f"channels: {plural(len(layers), 'layer')} made smaller, {_sizes(layers)}"
@@ -195,6 +197,13 @@ def _sizes(layers: dict[str, dict[str, Any]]) -> str:
         if "out_channels" in size or "out_features" in size
     ]
     return ", ".join(shown[:3]) + (" ..." if len(shown) > 3 else "")
+
+
+def _freeze_text(edit: dict[str, Any]) -> str:
+    names = list(edit["layers"])
+    shown = ", ".join(names if len(names) <= 8 else [*names[:4], "...", *names[-3:]])
+    verb = "freeze" if edit["frozen"] else "unfreeze"
+    return f"{verb} {plural(len(names), 'layer')}: {shown}"
 
 
 def _preprocessing_text(description: "Description") -> str:

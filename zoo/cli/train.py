@@ -41,6 +41,7 @@ from zoo.training.lock import check_free
     example="zoo train lenet5\nzoo train keras-mnist-cnn --epochs 5 --lr 5e-4\n"
     "zoo train lenet5 --data ~/my-pictures\n"
     "zoo train resnet18 --weights imagenet --data ~/my-pictures\n"
+    "zoo train resnet18 --weights imagenet --freeze all-but-head --data ~/my-pictures\n"
     "zoo train lenet5 --set c1.out_channels=12 --set augment.rotation_range=20\n"
     "zoo train --resume runs/lenet5-digits",
 )
@@ -60,6 +61,14 @@ def train(
         bool,
         typer.Option("--keep-head", help="Stop rather than replace the head for other classes."),
     ] = False,
+    freeze: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="GLOB",
+            help="Layers or blocks that keep the weights they have, as in `zoo freeze --layers`; "
+            "or all-but-head. Repeatable.",
+        ),
+    ] = None,
     epochs: Annotated[
         int | None, typer.Option(min=1, metavar="N", help="Passes over the training split.")
     ] = None,
@@ -155,6 +164,7 @@ def train(
         "--weights": weights,
         "--head": head,
         "--keep-head": keep_head,
+        "--freeze": freeze,
         "--split-file": split_file,
         "--set LAYER.FIELD": for_layers,
     }
@@ -217,6 +227,7 @@ def train(
                 split_file=split_file,
                 weights=weights,
                 head=HeadWishes(head and head.value, keep_head),  # type: ignore[arg-type]
+                freeze=tuple(freeze or ()),
                 downloads=watch.downloads,
                 progress=watch.decoded,
                 device=own_device,

@@ -93,6 +93,9 @@ class Train(Section):
         "mixup": "augment.mixup",
         "cutmix": "augment.cutmix",
         "augment": "a section of its own",
+        "unfreeze": "train.head_epochs and train.unfreeze_epochs",
+        "backbone_lr_scale": "train.backbone_lr",
+        "freeze": "--freeze of zoo train, or zoo freeze",
     }
 
     @model_validator(mode="after")

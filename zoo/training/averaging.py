@@ -6,6 +6,8 @@ from collections.abc import Iterator
 import torch
 from torch import Tensor, nn
 
+from zoo import frozen
+
 
 class Average:
     """Exponential moving average of weights (Polyak and Juditsky 1992).
@@ -23,6 +25,9 @@ class Average:
         """
         self.network = copy.deepcopy(network).eval().requires_grad_(False)
         self.decay = decay
+        still = {id(tensor) for tensor in frozen.tensors(network).values()}
+        self._is_frozen = [id(tensor) in still for tensor in _tensors(network)]
+        """Of each tensor: such a one stays the copy it is."""
         kept = {id(tensor) for tensor in self.network.state_dict(keep_vars=True).values()}
         self._is_averaged = [
             tensor.is_floating_point() and id(tensor) in kept for tensor in _tensors(self.network)
@@ -39,8 +44,11 @@ class Average:
         """
         averages: list[Tensor] = []
         latest: list[Tensor] = []
-        pairs = zip(_tensors(self.network), _tensors(network), self._is_averaged, strict=True)
-        for average, tensor, is_averaged in pairs:
+        kinds = zip(self._is_averaged, self._is_frozen, strict=True)
+        pairs = zip(_tensors(self.network), _tensors(network), kinds, strict=True)
+        for average, tensor, (is_averaged, is_frozen) in pairs:
+            if is_frozen:
+                continue
             if is_averaged:
                 averages.append(average)
                 latest.append(tensor)

@@ -13,7 +13,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from zoo import tensorfile
+from zoo import frozen, tensorfile
 from zoo.errors import ModelFileError
 from zoo.training.learner import Learner, Position
 from zoo.training.schedules import Plateau
@@ -68,6 +68,7 @@ def save(path: Path, learner: Learner, session: Mapping[str, Any]) -> None:
         "stopping": vars(learner.stopping),
         "scaler": None if learner.scaler is None else learner.scaler.state_dict(),
         "frozen": learner.frozen,
+        "digests": learner.digests,
         "session": dict(session),
     }
     tensorfile.write(path, document, dict(_tensors(learner)))
@@ -125,6 +126,7 @@ def restore(learner: Learner, checkpoint: Checkpoint, *, keep_optimizer: bool = 
         raise ModelFileError(f"{checkpoint.path} has other layers frozen than the network.")
     try:
         _load(learner.network, checkpoint, "network.")
+        learner.digests = document.get("digests") or frozen.digests(learner.network)
         if learner.average is not None:
             has_average = any(name.startswith("average.") for name in checkpoint.tensors)
             _load(learner.average.network, checkpoint, "average." if has_average else "network.")

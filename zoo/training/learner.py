@@ -12,6 +12,7 @@ from torch import Tensor, nn, optim
 from torch.nn.parallel import DistributedDataParallel
 from torch.nn.utils import clip_grads_with_norm_, get_total_norm
 
+from zoo import frozen
 from zoo.layers import Shape
 from zoo.precision import Precision
 from zoo.schema import Train
@@ -61,6 +62,8 @@ class Learner:
     input_shape: Shape
     frozen: list[str]
     """Parameters that are never trained; what is frozen for some epochs is not among them."""
+    digests: dict[str, str] = field(default_factory=dict)
+    """Of each frozen tensor as it was before the first step."""
     head: nn.Module | None = None
     """What is trained first and fastest; None where all is trained alike."""
     average: Average | None = None
@@ -116,6 +119,7 @@ class Learner:
             sums=Sums.start(device),
             input_shape=input_shape,
             frozen=[name for name, p in network.named_parameters() if not p.requires_grad],
+            digests=frozen.digests(network),
             head=head,
             average=Average(network, config.ema_decay) if config.ema_decay else None,
             zeros=Zeros(network, sparse) if sparse else None,
@@ -187,6 +191,16 @@ class Learner:
     def drop_gradients(self) -> None:
         """Forgets the gradients of the step."""
         self.optimizer.zero_grad(set_to_none=True)
+
+    def check_frozen(self) -> None:
+        """Holds what is frozen against how it was before the first step.
+
+        Raises:
+            ZooError: it changed.
+        """
+        frozen.check_unchanged(self.network.state_dict(), self.digests)
+        if self.average is not None:
+            frozen.check_unchanged(self.average.network.state_dict(), self.digests)
 
     def share_buffers(self) -> None:
         """Gives every process the first one's batch-norm statistics."""

@@ -5,10 +5,14 @@ from typing import TYPE_CHECKING
 
 from zoo import modelfile
 from zoo.errors import UsageError
+from zoo.heads import find_head
+from zoo.layers import Shape
 from zoo.modelfile import Source
 from zoo.provenance import class_difference
 
 if TYPE_CHECKING:
+    from torch import nn
+
     from zoo.surgery import Head
     from zoo.surgery.head import Form
 
@@ -79,3 +83,17 @@ def new_head(
     replaced = replacing(modelfile.outline(description), description.input_shape, count)
     are = "starts" if len(replaced.layers) == 1 else "start"
     return replaced, [f"{difference} {' and '.join(replaced.layers)} {are} fresh"]
+
+
+def layers_of(head: "Head", network: "nn.Module", input_shape: Shape) -> tuple[str, ...]:
+    """The layers of a network that a new head brought.
+
+    Args:
+        head: applied to the network, the last of its edits that changes the structure.
+        network: with it.
+        input_shape: channels, height, width.
+    """
+    if head.layers:
+        return head.layers
+    put_on = find_head(network, input_shape)
+    return tuple(name for name, module in network.named_modules() if module is put_on)

@@ -20,6 +20,12 @@ from zoo.provenance import Task, task_of, trained_recipe
 from zoo.schema import Preprocess, Recipe
 from zoo.training import new_head
 from zoo.training.distributed import World, launcher
+from zoo.training.freezing import (
+    check_worth_freezing,
+    choice_of,
+    what_is_frozen,
+    with_frozen,
+)
 from zoo.training.new_head import HeadWishes
 from zoo.training.requirements import (
     check_pictures,
@@ -55,6 +61,8 @@ class Request:
     """What kind of head a network without one gets, and whether one may be replaced."""
     weights: str | Path | None = None
     """A file, or the name of published weights, that a bare architecture starts from."""
+    freeze: tuple[str, ...] = ()
+    """Globs of layers to freeze, or `all-but-head` alone."""
     downloads: Downloads | None = None
     """Fetches a named set or published weights that are not here; None fetches nothing."""
     progress: Progress = lambda _done, _total: None
@@ -117,6 +125,12 @@ def assemble(request: Request, world: World) -> tuple[Prepared, Task]:
     """Everything that a training needs but its run directory, and where the pictures are from."""
     source = modelfile.resolve(request.model)
     new_head.check_applies(request.head, source)
+    freezing = choice_of(request.freeze)
+    if freezing is not None and request.layer_settings and source.path is not None:
+        raise UsageError(
+            "--set LAYER.FIELD can't go with --freeze: layers that change start fresh.",
+            hint=f"zoo build {request.model} --set LAYER.FIELD=VALUE -o FILE, and train that.",
+        )
     if request.weights is not None and source.path is not None:
         raise UsageError(
             f"{source.name} has weights already.", hint="--weights goes with an architecture."
@@ -137,6 +151,7 @@ def assemble(request: Request, world: World) -> tuple[Prepared, Task]:
     donor = None
     if request.weights is not None:
         donor = find_donor(request.weights, source.card, request.downloads or NO_DOWNLOADS)
+    check_worth_freezing(freezing, source, donor)
     description, notes = _described(source, recipe, donor)
     notes += description.notes
     if source.path is None and request.weights is None and needs_head(recipe.train):
@@ -156,7 +171,7 @@ def assemble(request: Request, world: World) -> tuple[Prepared, Task]:
         ).in_order_of(source.description.classes)
     check_pictures(recipe.train, opened)
     description = description.model_copy(update={"preprocessing": opened.preprocessing})
-    edits = [*request.layer_settings]
+    edits, head = [*request.layer_settings], None
     if source.path is None:
         arguments = description.arguments.model_copy(update={"num_classes": len(opened.classes)})
         description = description.model_copy(update={"arguments": arguments})
@@ -168,8 +183,13 @@ def assemble(request: Request, world: World) -> tuple[Prepared, Task]:
         edits += [] if head is None else [head]
         notes += [*said, *_replaced(source, description)]
     network = modelfile.instantiate(source, edits, seed=recipe.train.seed)
+    fresh = source.description.untrained
+    if head is not None:
+        fresh += new_head.layers_of(head, network, description.input_shape)
     if donor is not None:
-        notes += transplant(network, donor, description, opened.classes).notes
+        grown = transplant(network, donor, description, opened.classes)
+        notes += grown.notes
+        fresh = grown.fresh
         made = donor.description
         description = description.model_copy(
             update={"origin": donor.origin, "published": made and made.published}
@@ -182,6 +202,8 @@ def assemble(request: Request, world: World) -> tuple[Prepared, Task]:
             "untrained": (),
         }
     )
+    description, told = with_frozen(source.name, network, description, freezing, fresh)
+    notes += [*told, *what_is_frozen(network, recipe.train, description, donor)]
     learner = make_learner(network, recipe, description, opened, precision, world)
     prepared = Prepared(
         name=source.card.name,

@@ -14,6 +14,7 @@ from zoo.layers import Shape
 from zoo.precision import Precision
 from zoo.schema import Recipe, Train
 from zoo.training.distributed import World
+from zoo.training.freezing import check_can_learn
 from zoo.training.learner import Learner
 from zoo.training.losses import class_weights
 from zoo.training.tensorboard import check_installed
@@ -31,9 +32,11 @@ def make_learner(
 
     Raises:
         RecipeError: an option of `train` can't apply to this network or these classes.
+        UsageError: everything is frozen.
     """
     train, input_shape = recipe.train, description.input_shape
     check_network(train, network, input_shape)
+    check_can_learn(train, network, input_shape)
     return Learner.start(
         network,
         train,

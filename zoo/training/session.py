@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import nn
 
-from zoo import devices, evaluation, modelfile
+from zoo import devices, evaluation, frozen, modelfile
 from zoo.data import Data
 from zoo.data.loader import (
     Batch,
@@ -112,6 +112,7 @@ class Session:
 
         Raises:
             DivergedError, OutOfMemoryError, DiskError, InterruptionError: `run.json` repeats it.
+            ZooError: a frozen tensor changed.
         """
         if self.is_finished:
             return
@@ -150,6 +151,7 @@ class Session:
                     yield epoch
                     # A signal in the last step; what is done is on the disk.
                     stop.raise_if(learner.world.largest(stop.signal))
+                learner.check_frozen()
             except InterruptionError as error:
                 self._stopped(error)
                 raise
@@ -166,6 +168,7 @@ class Session:
 
         Raises:
             DivergedError: the test loss is NaN or infinite.
+            ZooError: a frozen tensor is not as it was before training.
             DiskError: the disk is full.
             InterruptionError: a signal came; resuming does the rest.
         """
@@ -177,7 +180,9 @@ class Session:
             graceful_stop(launched=launched) as stop,
         ):
             try:
-                test = self._figures(self._best_network(), "test", stop)
+                best = self._best_network()
+                frozen.check_unchanged(best.state_dict(), self.learner.digests)
+                test = self._figures(best, "test", stop)
             except InterruptionError as error:
                 self._stopped(error)
                 raise

@@ -6,9 +6,10 @@ from contextlib import contextmanager
 
 from torch import nn
 
+from zoo import frozen
 from zoo.description import Description
 from zoo.heads import in_order
-from zoo.layers import Shape, own_tensors
+from zoo.layers import Shape
 from zoo.schema import Preprocess, Preprocessing, Train
 
 
@@ -75,13 +76,13 @@ def top_layers(
     of_head = next(place for place, module in enumerate(modules) if module is head)
     below = [place for place in range(of_head) if _learns(modules[place])]
     count = math.ceil(share * len(below) - 1e-9)  # 7 / 25 * 25 is above 7
-    frozen = below[: len(below) - count]
-    return modules[frozen[-1] + 1 if frozen else 0 :]
+    left = below[: len(below) - count]
+    return modules[left[-1] + 1 if left else 0 :]
 
 
 def _learns(module: nn.Module) -> bool:
     has_gradients = any(p.requires_grad for p in module.parameters())
-    return has_gradients or any(True for _ in own_tensors(module))
+    return has_gradients or (frozen.has_statistics(module) and not frozen.is_held(module))
 
 
 @contextmanager
@@ -100,18 +101,18 @@ def frozen_below(network: nn.Module, kept: Sequence[nn.Module] | None) -> Iterat
         return
     learning = _with_containers(network, kept)
     modes = {module: module.training for module in network.modules()}
-    for module in modes:
-        module.training = module in learning or module is network
+    for module, mode in modes.items():
+        module.training = mode and (module in learning or module is network)
     parameters = {id(p) for module in learning for p in module.parameters(recurse=False)}
-    frozen = [p for p in network.parameters() if p.requires_grad and id(p) not in parameters]
-    for parameter in frozen:
+    others = [p for p in network.parameters() if p.requires_grad and id(p) not in parameters]
+    for parameter in others:
         parameter.requires_grad_(False)
     try:
         yield
     finally:
         for module, mode in modes.items():
             module.training = mode
-        for parameter in frozen:
+        for parameter in others:
             parameter.requires_grad_(True)
 
 
