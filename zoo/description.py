@@ -3,11 +3,20 @@
 from pathlib import Path
 from typing import Any, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    SerializerFunctionWrapHandler,
+    ValidationError,
+    model_serializer,
+    model_validator,
+)
 
 from zoo import __version__, catalog, tensorfile
 from zoo.catalog import Architecture
 from zoo.errors import ModelFileError, UsageError
+from zoo.layer_specs import LayerSpecs, Rescaling, check_chain
 from zoo.schema import Preprocess, Preprocessing
 from zoo.values import LUMA, Side
 
@@ -26,6 +35,27 @@ class Arguments(BaseModel):
     """Height and width in pixels."""
     auxiliary: bool = True
     """Whether the auxiliary classifiers are there, in a network that can have them."""
+    layers: LayerSpecs | None = None
+    """Of a network that was imported; every other architecture has them in its code."""
+
+    @property
+    def scales_itself(self) -> bool:
+        """Whether the network takes values of 0 to 255, which its first layer scales."""
+        return self.layers is not None and isinstance(self.layers[0], Rescaling)
+
+    @model_validator(mode="after")
+    def _layers_fit(self) -> Self:
+        if self.layers is not None:
+            check_chain(self.layers, (self.in_channels, *self.input_size))
+        return self
+
+    @model_serializer(mode="wrap")
+    def _without_layers(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """What a builder is called with: `layers` only where there are some."""
+        found: dict[str, Any] = handler(self)
+        if self.layers is None:
+            found.pop("layers", None)
+        return found
 
 
 class Training(BaseModel):
@@ -73,6 +103,8 @@ class Description(BaseModel):
     classes: tuple[str, ...] = ()
     """Class names in the order of the logits; empty where nothing was trained."""
     preprocessing: Preprocessing
+    states_scale: bool = False
+    """Whether who imported the weights said how pictures are scaled, or their first layer does."""
     training: Training | None = None
     metrics: dict[str, float | int | None] = {}
     versions: dict[str, str] = {}
@@ -95,7 +127,7 @@ class Description(BaseModel):
     @property
     def knows_scale(self) -> bool:
         """Whether its mean and std are those that its weights have learned with."""
-        return self.training is not None or self.published is not None
+        return self.training is not None or self.published is not None or self.states_scale
 
     @property
     def is_headless(self) -> bool:
@@ -182,7 +214,7 @@ def decide_preprocessing(
         content=content,
         mean=_per_channel("mean", preprocess.mean, channels, unmeasured=0.0),
         std=_per_channel("std", preprocess.std, channels, unmeasured=1.0),
-        rescale=1 / 255 if preprocess.rescale is None else preprocess.rescale,
+        rescale=preprocess.rescale or (1.0 if arguments.scales_itself else 1 / 255),
         samplewise_center=preprocess.samplewise_center,
         samplewise_std_normalization=preprocess.samplewise_std_normalization,
         interpolation=preprocess.interpolation,
@@ -248,8 +280,11 @@ def read_description(path: Path, *, verified: bool = True) -> Description:
         reason = problem["msg"].removeprefix("Value error, ")
         where = f"{place}: " if place else ""
         raise ModelFileError(f"{path} is no model file: {where}{reason}.") from error
-    if catalog.lookup(description.architecture) is None:
+    card = catalog.lookup(description.architecture)
+    if card is None:
         raise ModelFileError(
             f"{path} holds a {description.architecture}, which this zoo {__version__} lacks."
         )
+    if card.is_imported != (description.arguments.layers is not None):
+        raise ModelFileError(f"{path} is no model file: no {card.name} has such layers.")
     return description

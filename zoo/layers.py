@@ -3,7 +3,8 @@
 A layer is what a row of `zoo summary` shows: a module without children, one that owns parameters
 while its children own none (timm's BatchNormAct2d), or a MultiheadAttention; rows stand in the
 order they run. Tensors that a container owns itself (a class token, a layer scale) are a row
-before its first layer. An activation without parameters belongs to the row it follows.
+before its first layer. An activation without parameters belongs to the row it follows, but for one
+that is marked as a layer of its own, as those are that Keras stored so.
 """
 
 import math
@@ -96,7 +97,7 @@ def ordered(network: nn.Module, input_shape: Shape) -> Sequence:
             if info.executed:
                 rows[key].mult_adds += _mult_adds(info)
                 latest = rows[key]
-        elif is_activation(info.module) and latest is not None:
+        elif _joins_row_before(info.module) and latest is not None:
             name = getattr(info.module, "activation_name", type(info.module).__name__.lower())
             latest.activation = latest.activation or name
         elif _is_row(info.module):
@@ -108,7 +109,7 @@ def ordered(network: nn.Module, input_shape: Shape) -> Sequence:
             rows[key] = Layer(name, "Parameter", None, names[key])
     for name, module in network.named_modules():
         unseen = id(module) not in rows and id(module) not in inside
-        if unseen and _is_row(module) and not is_activation(module):
+        if unseen and _is_row(module) and not _joins_row_before(module):
             rows[id(module)] = Layer(name, type_name(module), module, name)  # it never runs
     _assign_tensors(network, rows)
     shapes = {names[id(i.module)]: tuple(i.output_size[1:]) for i in infos if i.executed}
@@ -152,8 +153,13 @@ def own_tensors(module: nn.Module) -> Iterator[Tensor]:
 
 
 def is_activation(module: nn.Module) -> bool:
-    """Whether it is one of torch's activations, without parameters."""
-    return isinstance(module, _ACTIVATIONS) and not any(True for _ in module.parameters())
+    """Whether it is one of torch's activations, or says so, and without parameters."""
+    known = isinstance(module, _ACTIVATIONS) or hasattr(module, "activation_name")
+    return known and not any(True for _ in module.parameters())
+
+
+def _joins_row_before(module: nn.Module) -> bool:
+    return is_activation(module) and not getattr(module, "is_own_layer", False)
 
 
 def _is_row(module: nn.Module) -> bool:

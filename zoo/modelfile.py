@@ -73,7 +73,7 @@ def resolve(
         ModelFileError: the file is refused or corrupt.
         UsageError: a model file's own arguments can't be changed.
     """
-    card = catalog.lookup(model)
+    card = catalog.named(model)
     if card is not None:
         description = describe(card, num_classes, in_channels, input_size, preprocess)
         return Source(card.name, None, description)
