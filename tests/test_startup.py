@@ -51,6 +51,7 @@ def heavy_modules(*arguments: str) -> list[str]:
         ("data", "check", "--help"),
         ("train", "--help"),
         ("summary", "--help"),
+        ("import", "keras", "--help"),
         ("explain", "--help"),
         ("explain", "layers", "--help"),
         ("explain", "conv", "--help"),

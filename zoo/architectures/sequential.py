@@ -30,15 +30,15 @@ def padded(x: Tensor, kernel: Pair, stride: Pair, dilation: Pair, value: float =
     return F.pad(x, (left, right, top, bottom), value=value)
 
 
-def _pair(value: int | Pair) -> Pair:
+def _pair(value: int | tuple[int, ...]) -> Pair:
     return (value, value) if isinstance(value, int) else (value[0], value[1])
 
 
 class SameConv2d(nn.Conv2d):
     """A convolution with Keras's padding `same`, which PyTorch's has for a stride of 1 alone."""
 
-    def __init__(self, *sizes: int, padding: Any = "same", **settings: Any) -> None:
-        super().__init__(*sizes, padding=0 if padding == "same" else padding, **settings)
+    def __init__(self, *, padding: Any = "same", **settings: Any) -> None:
+        super().__init__(padding=0 if padding == "same" else padding, **settings)
         if padding == "same":
             self.padding = "same"
 
@@ -154,7 +154,8 @@ class GlobalMaxPool2d(nn.AdaptiveMaxPool2d):
 
     def forward(self, x: Tensor) -> Tensor:
         """(N, C, H, W) to (N, C)."""
-        return super().forward(x).flatten(1)
+        largest: Tensor = super().forward(x)
+        return largest.flatten(1)
 
 
 class ChannelsLastFlatten(nn.Flatten):
@@ -162,7 +163,7 @@ class ChannelsLastFlatten(nn.Flatten):
 
     def forward(self, x: Tensor) -> Tensor:
         """(N, C, H, W) to (N, H·W·C)."""
-        return super().forward(x.permute(0, 2, 3, 1))
+        return x.permute(0, 2, 3, 1).flatten(1)
 
 
 class Rescaling(nn.Module):

@@ -18,7 +18,7 @@ from zoo.keras_import.config import KerasLayer, KerasModel, parse
 from zoo.keras_import.conversion import Conversion, Converted, check_vectors, with_output
 from zoo.keras_import.reading import KerasFile, open_file
 from zoo.layer_specs import Shape
-from zoo.schema import Preprocess, Preprocessing
+from zoo.schema import Preprocess
 from zoo.summary import Summary, summarize
 
 ARCHITECTURE = "keras-sequential"
@@ -65,6 +65,7 @@ def import_keras(
 
     Raises:
         ModelFileError: the file is refused, or has a layer that can't be imported.
+        NotFoundError: there is no such file.
         UsageError: h5py is missing, or classes, size or scale do not suit the model.
         OutputExistsError: the output exists and `force` is false.
         DiskError: a file can't be read or written.
@@ -73,11 +74,11 @@ def import_keras(
     with open_file(source) as file:
         model = parse(file.config)
         shape = _picture_shape(model, input_size)
-        layers, after = _converted(model, shape, file.keras_major, source)
+        layers, after = _converted(model, shape, file.keras_major)
         parameters = sum(layer.spec.params for layer in layers)
         if parameters > file.size // 2:  # no number takes less than two bytes
             raise ModelFileError(
-                f"Its layers have {parameters:,} parameters, more than its {file.size:,} bytes hold."
+                f"Its layers have {parameters:,} parameters, more than {file.size:,} bytes hold."
             )
         arguments = Arguments(
             num_classes=2 if _ends_in(layers, "output-sigmoid") else after[0],
@@ -124,9 +125,7 @@ def _picture_shape(model: KerasModel, input_size: tuple[int, int] | None) -> tup
     return channels, height, width
 
 
-def _converted(
-    model: KerasModel, shape: Shape, keras_major: int, source: Path
-) -> tuple[list[Converted], Shape]:
+def _converted(model: KerasModel, shape: Shape, keras_major: int) -> tuple[list[Converted], Shape]:
     """The layers as ours, and the shape of what the last one gives."""
     if not model.layers:
         raise ModelFileError("It has no layers.")
@@ -250,7 +249,7 @@ def _notes(
         if any(value for key, value in layer.settings.items() if key.endswith("_regularizer"))
     ]
     if penalized:
-        yield f"penalties on weights are left out (train.weight_decay is one): {', '.join(penalized)}"
+        yield f"penalties on weights are left out (see train.weight_decay): {', '.join(penalized)}"
     if others := {name for layer in model.layers if (name := _policy(layer)) != "float32"}:
         yield f"Keras computed in {', '.join(sorted(others))}; the weights are float32 here"
 

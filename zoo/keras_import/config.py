@@ -72,13 +72,10 @@ def parse(text: str | bytes) -> KerasModel:
     layers = [_layer(entry) for entry in entries]
     if len({layer.name for layer in layers}) < len(layers):
         raise ModelFileError("Two of its layers have the same name.")
-    if kind != "Sequential":
-        layers_in_order = _in_order(layers, entries, config)
-    else:
-        layers_in_order = layers
-    shape = _input_shape(layers_in_order, config)
+    chain = layers if kind == "Sequential" else _in_order(layers, entries, config)
+    shape = _input_shape(chain, config)
     return KerasModel(
-        tuple(layer for layer in layers_in_order if layer.kind != "InputLayer"),
+        tuple(layer for layer in chain if layer.kind != "InputLayer"),
         tuple(layer for layer in layers if layer.kind != "InputLayer"),
         shape,
     )

@@ -194,8 +194,8 @@ def _separable(conversion: Conversion, settings: Settings, name: str) -> Convert
 def _zero_padding(conversion: Conversion, settings: Settings, name: str) -> Converted:
     _channels(conversion, settings)
     padding = settings.get("padding")
-    both = (padding, padding) if type(padding) is int else padding
-    sides = [(side, side) if type(side) is int else tuple(side) for side in both]
+    both = padding if isinstance(padding, list | tuple) else (padding, padding)
+    sides = [side if isinstance(side, list | tuple) else (side, side) for side in both]
     return Converted(specs.ZeroPad2d.model_validate({"name": name, "zeros": sides}))
 
 
@@ -281,7 +281,7 @@ def _activation(conversion: Conversion, settings: Settings, name: str) -> Conver
     )
 
 
-def _relu(conversion: Conversion, settings: Settings, name: str) -> Converted:
+def _relu(_conversion: Conversion, settings: Settings, name: str) -> Converted:
     largest = settings.number("max_value")
     slope, threshold = (settings.number(key) or 0.0 for key in ("negative_slope", "threshold"))
     if threshold or (largest is not None and (slope or largest <= 0)):
@@ -294,12 +294,12 @@ def _relu(conversion: Conversion, settings: Settings, name: str) -> Converted:
     return Converted(specs.Activation(name=name, function=function))
 
 
-def _leaky_relu(conversion: Conversion, settings: Settings, name: str) -> Converted:
+def _leaky_relu(_conversion: Conversion, settings: Settings, name: str) -> Converted:
     slope = settings.number("negative_slope", settings.number("alpha", 0.3))
     return Converted(specs.Activation(name=name, function=Function(name="leaky-relu", value=slope)))
 
 
-def _elu(conversion: Conversion, settings: Settings, name: str) -> Converted:
+def _elu(_conversion: Conversion, settings: Settings, name: str) -> Converted:
     function = Function(name="elu", value=settings.number("alpha", 1.0))
     return Converted(specs.Activation(name=name, function=function))
 

@@ -18,7 +18,7 @@ from pathlib import Path, PurePosixPath
 from tempfile import TemporaryFile
 from typing import IO, TYPE_CHECKING, Any
 
-from zoo.errors import ModelFileError, UsageError
+from zoo.errors import ModelFileError, NotFoundError, UsageError
 from zoo.files import disk_errors
 from zoo.keras_import.config import KerasLayer
 
@@ -104,6 +104,7 @@ def open_file(path: Path) -> Iterator[KerasFile]:
     Raises:
         ModelFileError: it is no whole model of Keras's.
         UsageError: h5py is not installed.
+        NotFoundError: there is no such file.
         DiskError: it can't be read.
     """
     try:
@@ -112,6 +113,8 @@ def open_file(path: Path) -> Iterator[KerasFile]:
         raise UsageError(
             "Keras files need h5py, which is not installed.", hint="pip install 'cnn-zoo[keras]'"
         ) from error
+    if not path.is_file():
+        raise NotFoundError(f"{path} is no file.")
     with disk_errors("read", path):
         file = path.open("rb")
     with file:

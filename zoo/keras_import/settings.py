@@ -21,28 +21,33 @@ class Settings:
         self.read: set[str] = set()
 
     def get(self, key: str, default: Any = None) -> Any:
+        """A setting as it is."""
         self.read.add(key)
         return self.layer.settings.get(key, default)
 
     def number(self, key: str, default: float | None = None) -> float | None:
+        """A number, or None."""
         value = self.get(key, default)
         if value is not None and (isinstance(value, bool) or not isinstance(value, int | float)):
             self.layer.refuse(f"{key} is no number")
         return None if value is None else float(value)
 
     def whole(self, key: str, default: int | None = None) -> int:
+        """A whole number above 0."""
         value = self.get(key, default)
         if type(value) is not int or value < 1:
             self.layer.refuse(f"{key} is no whole number above 0")
         return int(value)
 
-    def switch(self, key: str, default: bool = True) -> bool:
+    def switch(self, key: str, *, default: bool = True) -> bool:
+        """True or false."""
         value = self.get(key, default)
         if type(value) is not bool:
             self.layer.refuse(f"{key} is neither true nor false")
         return bool(value)
 
     def pair(self, key: str, default: Any = (1, 1)) -> tuple[int, int]:
+        """One whole number above 0, or two."""
         value = self.get(key)
         value = default if value is None else value
         sides = [value, value] if type(value) is int else list(value)
@@ -51,16 +56,19 @@ class Settings:
         return sides[0], sides[1]
 
     def padding(self) -> Any:
+        """`same` or `valid`."""
         padding = self.get("padding", "valid")
         if padding not in ("same", "valid"):
             self.layer.refuse(f"padding {padding!r} can't be imported")
         return padding
 
     def channels_last(self) -> None:
+        """Refuses channels that come first."""
         if self.get("data_format") not in (None, "channels_last"):
             self.layer.refuse("its data_format is not channels_last")
 
     def check_all_read(self) -> None:
+        """Refuses a setting that nobody read and that may matter."""
         for key, value in self.layer.settings.items():
             known = key in self.read or key in _OF_TRAINING or key.endswith(_OF_TRAINING_ENDINGS)
             if not known and value not in (None, False, [], {}):
