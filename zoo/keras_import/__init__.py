@@ -230,7 +230,7 @@ def _notes(
     elif not any(_ends_in(layers, name) for name in ("output-softmax", "output-sigmoid")):
         yield from _on_output(layers)
     elif not description.classes:
-        yield "a Keras file names no classes: labels are the indices of its outputs"
+        yield "a Keras file names no classes: without --classes, labels are indices of its outputs"
     if isinstance(layers[0].spec, layer_specs.Rescaling):
         yield f"pictures stay in 0 to 255: {layers[0].spec.name} scales them"
     elif not description.states_scale:
