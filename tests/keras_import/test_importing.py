@@ -20,9 +20,10 @@ from zoo.keras_import import Imported, Scale, import_keras
 FILES = (
     "lecture.h5", "convolutional.h5", "convolutional.keras", "functional.h5", "functional.keras",
     "fully_convolutional.h5", "fully_convolutional.keras", "binary.h5", "binary.keras",
-    "perceptron.keras", "features.keras", "keras2.h5", "keras2_list.h5",
+    "perceptron.keras", "features.keras", "keras2_convolutional.h5", "keras2_convolutional.keras",
+    "keras2_functional.h5", "keras2_functional.keras", "keras2_list.h5",
 )  # fmt: skip
-MADE_FROM = {"keras2": "functional", "keras2_list": "convolutional"}
+MADE_FROM = {"keras2_list": "keras2_convolutional"}
 
 EVERY_FILE = pytest.mark.parametrize("name", FILES)
 
@@ -86,7 +87,10 @@ def test_a_row_is_a_layer(name: str, keras_files: Path, tmp_path: Path) -> None:
     config = config_of(keras_files / name)["config"]
     layers = config if isinstance(config, list) else config["layers"]
     theirs = [layer["config"]["name"] for layer in layers if layer["class_name"] != "InputLayer"]
-    replaced = {"block 1-conv": "block_1_conv", "norm.1": "norm_1", "train": "train_"}
+    replaced = {
+        "block 1-conv": "block_1_conv", "block1/conv": "block1_conv", "norm.1": "norm_1",
+        "train": "train_",
+    }  # fmt: skip
     assert [row.name for row in found.layers] == [replaced.get(one, one) for one in theirs]
     if name.endswith(".h5"):
         assert found.total_params == weights_of(keras_files / name)

@@ -137,6 +137,12 @@ def _channels(conversion: Conversion, settings: Settings) -> int:
     return conversion.shape[0]
 
 
+def _check_no_groups(settings: Settings) -> None:
+    """Keras 2 writes the groups of a depthwise convolution too, and always one."""
+    if settings.whole("groups", 1) != 1:
+        settings.layer.refuse("its groups can't be imported")
+
+
 def _window(settings: Settings) -> dict[str, Any]:
     return {
         "kernel_size": settings.pair("kernel_size", ()),
@@ -160,6 +166,7 @@ def _conv2d(conversion: Conversion, settings: Settings, name: str) -> Converted:
 
 def _depthwise(conversion: Conversion, settings: Settings, name: str) -> Converted:
     channels = _channels(conversion, settings)
+    _check_no_groups(settings)
     multiplier = settings.whole("depth_multiplier", 1)
     spec = specs.Conv2d(
         name=name, in_channels=channels, out_channels=channels * multiplier, groups=channels,
@@ -174,6 +181,7 @@ def _depthwise(conversion: Conversion, settings: Settings, name: str) -> Convert
 
 def _separable(conversion: Conversion, settings: Settings, name: str) -> Converted:
     channels = _channels(conversion, settings)
+    _check_no_groups(settings)
     multiplier = settings.whole("depth_multiplier", 1)
     spec = specs.SeparableConv2d(
         name=name, in_channels=channels, out_channels=settings.whole("filters"),
