@@ -8,7 +8,7 @@ from pydantic import ValidationError
 
 from zoo import description, modelfile, tensorfile
 from zoo.description import Arguments, Description
-from zoo.errors import ModelFileError
+from zoo.errors import ModelFileError, UsageError
 from zoo.keras_import import import_keras
 from zoo.summary import summarize
 
@@ -84,6 +84,23 @@ def test_a_name_that_no_module_can_have(keras_files: Path, tmp_path: Path) -> No
     tensorfile.write(path, document, network.state_dict())
     with pytest.raises(ModelFileError, match="No layer can be called 'forward'"):
         modelfile.load(path)
+
+
+@pytest.mark.parametrize(
+    "layers",
+    [
+        [{"type": "activation", "name": "a", "function": {"name": "relu"}}],
+        [FLATTEN, {**DENSE, "out_features": 1}],
+    ],
+)
+def test_maps_or_a_number_are_no_classes(layers: list[dict[str, Any]]) -> None:
+    described = description.describe("keras-sequential", 1, 1, (4, 4))
+    given = arguments(*layers).model_copy(update={"num_classes": 1})
+    described = described.model_copy(update={"arguments": given})
+    assert described.is_headless
+    with pytest.raises(UsageError, match="imported without a classifier"):
+        modelfile.check_has_head(modelfile.Source("it", Path("it"), described))
+    assert not arguments(FLATTEN, DENSE).tells_no_classes
 
 
 def test_layers_of_their_own_are_rows() -> None:

@@ -43,6 +43,14 @@ class Arguments(BaseModel):
         """Whether the network takes values of 0 to 255, which its first layer scales."""
         return self.layers is not None and isinstance(self.layers[0], Rescaling)
 
+    @property
+    def tells_no_classes(self) -> bool:
+        """Whether its own layers give maps or a single number, and no logits."""
+        if self.layers is None:
+            return False
+        output = check_chain(self.layers, (self.in_channels, *self.input_size))
+        return len(output) > 1 or self.num_classes < 2
+
     @model_validator(mode="after")
     def _layers_fit(self) -> Self:
         if self.layers is not None:
@@ -131,8 +139,9 @@ class Description(BaseModel):
 
     @property
     def is_headless(self) -> bool:
-        """Whether its top was taken off, so that it gives features and names no class."""
-        return any(edit.get("edit") == "no-top" for edit in self.edits)
+        """Whether it gives features and names no class: its top was taken off, or it had none."""
+        was_taken_off = any(edit.get("edit") == "no-top" for edit in self.edits)
+        return was_taken_off or self.arguments.tells_no_classes
 
     @property
     def input_shape(self) -> tuple[int, int, int]:

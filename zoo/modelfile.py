@@ -119,8 +119,12 @@ def check_has_head(source: Source) -> None:
     """Refuses a network that tells no classes apart.
 
     Raises:
-        UsageError: its top was taken off.
+        UsageError: its top was taken off, or it never had one.
     """
+    if source.description.arguments.tells_no_classes:
+        raise UsageError(
+            f"{source.name} gives features and no classes: it was imported without a classifier."
+        )
     if source.description.is_headless:
         raise UsageError(
             f"{source.name} gives features and no classes: its top was taken off.",

@@ -94,8 +94,10 @@ def keras(
         f"{imported.path}: {len(imported.after.layers)} layers, "
         f"{count(imported.after.total_params)} parameters, "
         f"{imported.path.stat().st_size / 1e6:.2f} MB\n\n"
-        f"next:\n  zoo summary {path} --style keras\n  zoo predict {path} PICTURE"
+        f"next:\n  zoo summary {path} --style keras"
     )
+    if not description.is_headless:
+        text += f"\n  zoo predict {path} PICTURE"
     return Result(document, text)
 
 

@@ -143,6 +143,8 @@ def _classes_text(description: "Description") -> str:
     shown = ", ".join(classes[:20])
     if len(classes) > 20:
         return f"{shown} and {len(classes) - 20} more"
+    if description.arguments.tells_no_classes:
+        return "none: it gives features"
     if description.is_headless:
         return "none: its top was taken off"
     if description.is_trained and not shown:

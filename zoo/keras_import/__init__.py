@@ -188,8 +188,8 @@ def _described(
 
 
 def _check_classes(classes: Sequence[str], after: Shape, count: int) -> None:
-    if len(after) != 1:
-        raise UsageError("--classes does not apply: the model ends in maps and tells none apart.")
+    if len(after) != 1 or count < 2:
+        raise UsageError("--classes does not apply: the model tells none apart.")
     if len(classes) != count or len({*classes}) != count or not all(classes):
         raise UsageError(f"--classes needs {count} different names, not {len(classes)}.")
 
@@ -225,8 +225,9 @@ def _notes(
     renamed = [f"{theirs} is {ours}" for theirs, ours in names.items() if theirs != ours]
     if renamed:
         yield f"layers renamed: {', '.join(renamed)}"
-    if len(after) != 1:
-        yield "the model ends in maps: it gives features and tells no classes apart"
+    if description.arguments.tells_no_classes:
+        kind = "maps" if len(after) > 1 else "a single number"
+        yield f"the model ends in {kind}: it gives features and tells no classes apart"
     elif not any(_ends_in(layers, name) for name in ("output-softmax", "output-sigmoid")):
         yield from _on_output(layers)
     elif not description.classes:
