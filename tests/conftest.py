@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+import zipfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -62,6 +63,15 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
     run = tmp_path_factory.mktemp("trained") / "run"
     assert main(["train", "lenet5", "--epochs", "6", "-o", str(run), "--quiet", "--json"]) == 0
     return run
+
+
+@pytest.fixture(scope="session")
+def keras_files(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What tests/fixtures/make_keras.py made: models that Keras saved, and what they give."""
+    directory = tmp_path_factory.mktemp("keras")
+    with zipfile.ZipFile(Path(__file__).parent / "fixtures" / "keras.zip") as packed:
+        packed.extractall(directory)
+    return directory
 
 
 @pytest.fixture

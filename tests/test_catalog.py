@@ -10,6 +10,7 @@ from torch import Tensor
 
 from tests.cards import EVERY_CARD, SMALL_CARDS
 from zoo import catalog, description, modelfile, shipped
+from zoo.cards import IMPORTED
 from zoo.catalog import CARDS, Architecture
 from zoo.description import Description
 from zoo.errors import NotFoundError, StructureError, UsageError
@@ -130,9 +131,20 @@ def test_the_card_says_what_people_need(card: Architecture) -> None:
 
 def test_every_architecture_file_has_a_card() -> None:
     root = import_module("zoo.architectures").__path__[0]
-    cards = (*CARDS, *catalog.cards_of("timm"))
+    cards = (*CARDS, *IMPORTED, *catalog.cards_of("timm"))
     built = {card.builder.partition(":")[0].rpartition(".")[2] for card in cards}
     assert built == {path.stem for path in Path(root).glob("*.py")} - {"__init__"}
+
+
+@pytest.mark.parametrize("card", IMPORTED, ids=lambda card: card.name)
+def test_what_only_files_have_is_no_model(card: Architecture) -> None:
+    assert catalog.find(card.name) is card  # a file that holds one is read
+    assert card not in catalog.select(libraries=True)
+    assert card.is_imported
+    with pytest.raises(NotFoundError, match="is no network by itself") as refused:
+        modelfile.resolve(card.name.replace("-", "_"))
+    assert "zoo import keras" in refused.value.hint
+    assert "Did you mean" not in catalog.not_found(f"{card.name}s").message
 
 
 def test_underscore_and_hyphen_are_the_same_letter() -> None:

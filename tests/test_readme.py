@@ -2,6 +2,7 @@
 
 import os
 import re
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -49,10 +50,11 @@ def run(command: str, directory: Path) -> str:
 
 
 @pytest.fixture(scope="module")
-def outputs(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+def outputs(tmp_path_factory: pytest.TempPathFactory, keras_files: Path) -> dict[str, str]:
     """What each command of the README prints, in order, in one directory."""
     directory = tmp_path_factory.mktemp("readme")
     write_folder(directory / "pictures", count=120, size=48)
+    shutil.copy(keras_files / "lecture.h5", directory / "previous.h5")
     for command, output in shown():
         if command.startswith("cat "):
             (directory / command.split()[1]).write_text(output + "\n")

@@ -21,8 +21,14 @@ _ALONG_A_DIMENSION = ("softmax", "softmin", "logsoftmax", "glu")
 
 
 def is_activation(module: nn.Module) -> bool:
-    """Whether it is one of torch's activations, without parameters."""
-    return isinstance(module, _ACTIVATIONS) and not any(True for _ in module.parameters())
+    """Whether it is one of torch's activations, or says so, and without parameters."""
+    known = isinstance(module, _ACTIVATIONS) or hasattr(module, "activation_name")
+    return known and not any(True for _ in module.parameters())
+
+
+def joins_a_row(module: nn.Module) -> bool:
+    """Whether it is an activation that is no row itself, as those are that Keras stored so."""
+    return is_activation(module) and not getattr(module, "is_own_layer", False)
 
 
 class AppliedActivations(TorchFunctionMode):
@@ -49,7 +55,7 @@ class AppliedActivations(TorchFunctionMode):
         for layer in layers:
             stack.enter_context(layer.register_forward_pre_hook(self._layer_starts))
             stack.enter_context(layer.register_forward_hook(self._layer_ends))
-        for module in filter(is_activation, network.modules()):
+        for module in filter(joins_a_row, network.modules()):
             stack.enter_context(module.register_forward_pre_hook(self._activation_starts))
             stack.enter_context(module.register_forward_hook(self._activation_ends))
         return stack

@@ -126,6 +126,8 @@ def without_top(description: Description, num_classes: int | None = None) -> Des
     """
     if num_classes is not None:
         raise UsageError("--num-classes does not apply: --no-top takes the classes off.")
+    if description.arguments.tells_no_classes:
+        raise UsageError("--no-top does not apply: the network was imported without a top.")
     if description.is_headless:
         raise UsageError("--no-top does not apply: the network's top was taken off already.")
     bare = description.model_copy(update={"classes": (), "metrics": {}, "untrained": ()})

@@ -6,6 +6,7 @@ from typing import Any
 
 from zoo import tables
 from zoo.cards import CARDS as CARDS
+from zoo.cards import IMPORTED
 from zoo.cards import Architecture as Architecture
 from zoo.cards.of_libraries import card_of
 from zoo.errors import NotFoundError, UsageError, closest
@@ -24,7 +25,22 @@ def _index(cards: Iterable[Architecture]) -> dict[str, Architecture]:
     return index
 
 
-_BY_NAME = _index(CARDS)
+_BY_NAME = _index((*CARDS, *IMPORTED))
+
+
+def named(model: str) -> Architecture | None:
+    """The card that MODEL means, or None.
+
+    Raises:
+        NotFoundError: the architecture is one that only imported files have.
+    """
+    card = lookup(model)
+    if card is not None and card.is_imported:
+        raise NotFoundError(
+            f"{card.name} is no network by itself: {card.title}.",
+            hint="zoo import keras FILE -o OUT, and then OUT is a MODEL.",
+        )
+    return card
 
 
 def lookup(name: str) -> Architecture | None:
@@ -68,7 +84,7 @@ def not_found(name: str) -> NotFoundError:
             )
         hint = f"zoo list --search {library} shows every network of {library}."
     else:
-        known = {key: card.name for key, card in _BY_NAME.items()}
+        known = {key: card.name for key, card in _BY_NAME.items() if not card.is_imported}
         hint = (
             "zoo list shows every architecture, zoo list --all those of torchvision and timm too."
         )

@@ -3,11 +3,20 @@
 from pathlib import Path
 from typing import Any, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    SerializerFunctionWrapHandler,
+    ValidationError,
+    model_serializer,
+    model_validator,
+)
 
 from zoo import __version__, catalog, tensorfile
 from zoo.catalog import Architecture
 from zoo.errors import ModelFileError, UsageError
+from zoo.layer_specs import LayerSpecs, Rescaling, check_chain
 from zoo.schema import Preprocess, Preprocessing
 from zoo.values import LUMA, Side
 
@@ -28,6 +37,35 @@ class Arguments(BaseModel):
     """Height and width in pixels."""
     auxiliary: bool = True
     """Whether the auxiliary classifiers are there, in a network that can have them."""
+    layers: LayerSpecs | None = None
+    """Of a network that was imported; every other architecture has them in its code."""
+
+    @property
+    def scales_itself(self) -> bool:
+        """Whether the network takes values of 0 to 255, which its first layer scales."""
+        return self.layers is not None and isinstance(self.layers[0], Rescaling)
+
+    @property
+    def tells_no_classes(self) -> bool:
+        """Whether its own layers give maps or a single number, and no logits."""
+        if self.layers is None:
+            return False
+        output = check_chain(self.layers, (self.in_channels, *self.input_size))
+        return len(output) > 1 or self.num_classes < 2
+
+    @model_validator(mode="after")
+    def _layers_fit(self) -> Self:
+        if self.layers is not None:
+            check_chain(self.layers, (self.in_channels, *self.input_size))
+        return self
+
+    @model_serializer(mode="wrap")
+    def _without_layers(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """What a builder is called with: `layers` only where there are some."""
+        found: dict[str, Any] = handler(self)
+        if self.layers is None:
+            found.pop("layers", None)
+        return found
 
 
 class Training(BaseModel):
@@ -75,6 +113,8 @@ class Description(BaseModel):
     classes: tuple[str, ...] = ()
     """Class names in the order of the logits; empty where nothing was trained."""
     preprocessing: Preprocessing
+    states_scale: bool = False
+    """Whether who imported the weights said how pictures are scaled, or their first layer does."""
     training: Training | None = None
     metrics: dict[str, float | int | None] = {}
     versions: dict[str, str] = {}
@@ -102,13 +142,13 @@ class Description(BaseModel):
     @property
     def knows_scale(self) -> bool:
         """Whether its mean and std are those that its weights have learned with."""
-        return self.training is not None or self.published is not None
+        return self.training is not None or self.published is not None or self.states_scale
 
     @property
     def is_headless(self) -> bool:
-        """Whether its top was taken off, so that it gives features and names no class."""
+        """Whether it gives features and names no class: its top was taken off, or it had none."""
         heads = [edit["edit"] for edit in self.edits if edit.get("edit") in _OF_THE_HEAD]
-        return bool(heads) and heads[-1] != "head"
+        return heads[-1] != "head" if heads else self.arguments.tells_no_classes
 
     @property
     def num_classes(self) -> int:
@@ -213,7 +253,7 @@ def decide_preprocessing(
         content=content,
         mean=_per_channel("mean", preprocess.mean, channels, unmeasured=0.0),
         std=_per_channel("std", preprocess.std, channels, unmeasured=1.0),
-        rescale=1 / 255 if preprocess.rescale is None else preprocess.rescale,
+        rescale=preprocess.rescale or (1.0 if arguments.scales_itself else 1 / 255),
         samplewise_center=preprocess.samplewise_center,
         samplewise_std_normalization=preprocess.samplewise_std_normalization,
         interpolation=preprocess.interpolation,
@@ -279,8 +319,11 @@ def read_description(path: Path, *, verified: bool = True) -> Description:
         reason = problem["msg"].removeprefix("Value error, ")
         where = f"{place}: " if place else ""
         raise ModelFileError(f"{path} is no model file: {where}{reason}.") from error
-    if catalog.lookup(description.architecture) is None:
+    card = catalog.lookup(description.architecture)
+    if card is None:
         raise ModelFileError(
             f"{path} holds a {description.architecture}, which this zoo {__version__} lacks."
         )
+    if card.is_imported != (description.arguments.layers is not None):
+        raise ModelFileError(f"{path} is no model file: no {card.name} has such layers.")
     return description

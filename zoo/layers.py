@@ -4,7 +4,8 @@ A layer is what a row of `zoo summary` shows: a module without children, one tha
 while its children own none (timm's BatchNormAct2d), or a MultiheadAttention; rows stand in the
 order they run. Tensors that a container owns itself (a class token, a layer scale) are a row
 before its first layer. An activation without parameters, module or function, belongs to the row
-whose output it is applied to; one applied to anything else, such as a sum, belongs to none.
+whose output it is applied to; one applied to anything else, such as a sum, belongs to none. One
+that is marked as a layer of its own, as those are that Keras stored so, is a row.
 """
 
 import math
@@ -18,7 +19,7 @@ from torch import Tensor, fx, nn
 from torchinfo.layer_info import LayerInfo
 from torchinfo.torchinfo import clear_cached_forward_pass
 
-from zoo.activations import AppliedActivations, is_activation
+from zoo.activations import AppliedActivations, joins_a_row
 from zoo.errors import StructureError, is_out_of_memory
 
 Shape = tuple[int, ...]
@@ -88,7 +89,7 @@ def ordered(network: nn.Module, input_shape: Shape) -> Sequence:
         if key in rows:
             if info.executed:
                 rows[key].mult_adds += _mult_adds(info)
-        elif is_activation(info.module) and rows:
+        elif joins_a_row(info.module) and rows:
             continue  # a network's very first layer is a row even so
         elif _is_row(info.module):
             inside.update(id(child) for child in info.module.modules() if child is not info.module)
@@ -100,7 +101,7 @@ def ordered(network: nn.Module, input_shape: Shape) -> Sequence:
             rows[key] = Layer(name, "Parameter", None, names[key])
     for name, module in network.named_modules():
         unseen = id(module) not in rows and id(module) not in inside
-        if unseen and _is_row(module) and not is_activation(module):
+        if unseen and _is_row(module) and not joins_a_row(module):
             rows[id(module)] = Layer(name, type_name(module), module, name)  # it never runs
     _assign_tensors(network, rows)
     shapes = {names[id(i.module)]: tuple(i.output_size[1:]) for i in infos if i.executed}
@@ -156,7 +157,7 @@ def _is_row(module: nn.Module) -> bool:
 def _rows(network: nn.Module) -> Iterator[nn.Module]:
     inside: set[nn.Module] = set()
     for module in network.modules():
-        if module not in inside and _is_row(module) and not is_activation(module):
+        if module not in inside and _is_row(module) and not joins_a_row(module):
             inside.update(module.modules())
             yield module
 

@@ -74,7 +74,7 @@ def resolve(
         ModelFileError: the file is refused or corrupt.
         UsageError: a model file's own arguments can't be changed.
     """
-    card = catalog.lookup(model)
+    card = catalog.named(model)
     if card is not None:
         description = describe(card, num_classes, in_channels, input_size, preprocess)
         return Source(card.name, None, description)
@@ -120,8 +120,12 @@ def check_has_head(source: Source) -> None:
     """Refuses a network that tells no classes apart.
 
     Raises:
-        UsageError: its top was taken off.
+        UsageError: its top was taken off, or it never had one.
     """
+    if source.description.arguments.tells_no_classes:
+        raise UsageError(
+            f"{source.name} gives features and no classes: it was imported without a classifier."
+        )
     if source.description.is_headless:
         raise UsageError(
             f"{source.name} gives features and no classes: its top was taken off.",

@@ -35,8 +35,8 @@ def commands(group: typer.Typer = application.app, prefix: str = "") -> Iterator
 
 EVERY_COMMAND = pytest.mark.parametrize("command", sorted(commands()))
 
-# A command line of each command that succeeds; RUN is a trained run, OTHER its copy, PICTURE a
-# file, OUT a new path.
+# A command line of each command that succeeds; RUN is a trained run, OTHER its copy, PICTURE and
+# KERAS a file, OUT a new path.
 WORKING = {
     "build": "build lenet5 -o OUT",
     "data check": "data check digits",
@@ -51,6 +51,7 @@ WORKING = {
     "explain maps": "explain maps RUN PICTURE -o OUT",
     "explain pool": "explain pool --picture PICTURE",
     "freeze": "freeze RUN --all-but-head -o OUT",
+    "import keras": "import keras KERAS -o OUT",
     "list": "list",
     "predict": "predict RUN PICTURE",
     "prune": "prune lenet5 --pop 1 -o OUT",
@@ -75,7 +76,7 @@ def write_bytes(path: Path, content: bytes) -> None:
 
 @pytest.fixture
 def working(
-    trained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    trained: Path, keras_files: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> Callable[[str], list[str]]:
     files = mnist_files()
     publish("kmnist", files, "http://127.0.0.1:1", monkeypatch)
@@ -87,7 +88,7 @@ def working(
     shutil.copytree(trained, tmp_path / "other")
     places = {
         "RUN": str(trained), "OTHER": str(tmp_path / "other"), "PICTURE": str(picture),
-        "OUT": str(tmp_path / "out"),
+        "OUT": str(tmp_path / "out"), "KERAS": str(keras_files / "binary.keras"),
     }  # fmt: skip
     return lambda command: [places.get(word, word) for word in WORKING[command].split()]
 

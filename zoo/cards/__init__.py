@@ -5,6 +5,7 @@ A card names its builder by dotted path and states its counts, so that listing i
 """
 
 from zoo.cards.card import Architecture as Architecture
+from zoo.cards.imported import IMPORTED as IMPORTED
 from zoo.cards.of_torchvision import OF_TORCHVISION
 from zoo.cards.written_here import WRITTEN_HERE
 

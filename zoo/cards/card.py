@@ -45,6 +45,8 @@ class Architecture:
     """Names of published pretrained weights, the library's own choice first."""
     departures: tuple[str, ...] = ()
     """Where the network differs from its paper."""
+    is_imported: bool = False
+    """Whether only files have such networks: the layers are theirs, and the name is no MODEL."""
     recipe: str = "digits"
     """What `zoo train` uses without --recipe."""
 

@@ -70,8 +70,8 @@ def build(
     document = {
         "output": str(built.path),
         "edits": list(built.description.edits),
-        "before": _counts(built.before),
-        "after": _counts(built.after),
+        "before": counts(built.before),
+        "after": counts(built.after),
         "weights": published and published.model_dump(),
     }
     path = shlex.quote(str(built.path))
@@ -86,7 +86,8 @@ def build(
     return Result(document, text)
 
 
-def _counts(summary: "Summary") -> dict[str, int]:
+def counts(summary: "Summary") -> dict[str, int]:
+    """What the JSON says of a network before or after a change."""
     return {
         "total_params": summary.total_params,
         "torch_params": summary.torch_params,

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 @command(app, "show", example="zoo show lenet5\nzoo show runs/lenet5-digits")
 def show(model: ModelArg) -> Result:
     """Show an architecture's card, or a model file's edits, classes and origin."""
-    card = catalog.lookup(model)
+    card = catalog.named(model)
     if card is not None:
         return Result({"card": _card_json(card)}, _card_text(card))
 
@@ -139,6 +139,8 @@ def _classes_text(description: "Description") -> str:
     shown = ", ".join(classes[:20])
     if len(classes) > 20:
         return f"{shown} and {len(classes) - 20} more"
+    if description.arguments.tells_no_classes:
+        return "none: it gives features"
     if description.is_headless:
         return "none: its top was taken off"
     if description.is_trained and not shown:
@@ -215,7 +217,8 @@ def _preprocessing_text(description: "Description") -> str:
         size = shape(chosen.size)
         framed = f", the middle {size} of it" if is_cut else f" inside {size}"
     mean, std = (" ".join(f"{v:g}" for v in values) for values in (chosen.mean, chosen.std))
-    return f"{fitted}{framed}, mean {mean}, std {std}"
+    kept = "" if chosen.rescale == 1 / 255 else f", values of 0 to 255 times {chosen.rescale:g}"
+    return f"{fitted}{framed}{kept}, mean {mean}, std {std}"
 
 
 def _metrics_text(description: "Description") -> str:

@@ -131,13 +131,17 @@ def _totals_text(found: "Summary") -> str:
 # Keras's names for torch.nn's types.
 _KERAS_TYPES = {
     "AdaptiveAvgPool2d": "GlobalAveragePooling2D",
+    "AdaptiveMaxPool2d": "GlobalMaxPooling2D",
     "AvgPool2d": "AveragePooling2D",
     "BatchNorm1d": "BatchNormalization",
     "BatchNorm2d": "BatchNormalization",
     "Conv2d": "Conv2D",
+    "Dropout2d": "SpatialDropout2D",
     "LayerNorm": "LayerNormalization",
     "Linear": "Dense",
     "MaxPool2d": "MaxPooling2D",
+    "SeparableConv2d": "SeparableConv2D",
+    "ZeroPad2d": "ZeroPadding2D",
 }
 
 

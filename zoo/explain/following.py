@@ -57,7 +57,10 @@ class Call:
             return self._normed(len(module.normalized_shape))
         if isinstance(module, nn.GroupNorm):  # LayerNorm over channels and places alike
             return self._all("its mean is over every position")
-        if kind.startswith("Adaptive") or kind == "FastAdaptiveAvgPool":
+        if isinstance(module, nn.ZeroPad2d):
+            return self._same_dims()
+        adaptive = (kind, layers.type_name(module))
+        if any(name.startswith(("Adaptive", "FastAdaptiveAvgPool")) for name in adaptive):
             return self._adaptive()
         if _is_window(module):
             return self._windowed(module)

@@ -99,7 +99,7 @@ def _window_sizes(row: LayerSummary, module: nn.Module) -> tuple[Formula, ...]:
     kernels = _each(row.kernel_size, sides)
     strides = _each(getattr(module, "stride", 1) or row.kernel_size, sides)
     dilations = _each(getattr(module, "dilation", 1), sides)
-    paddings = _paddings(row.padding, kernels, dilations)
+    paddings = _paddings(row.padding, row.input_shape[1:], kernels, strides, dilations)
     ceil_mode = bool(getattr(module, "ceil_mode", False))
     found = [
         _window_size(*numbers, ceil_mode=ceil_mode)
@@ -116,11 +116,18 @@ def _window_sizes(row: LayerSummary, module: nn.Module) -> tuple[Formula, ...]:
 
 
 def _paddings(
-    padding: Sequence[int] | str | None, kernels: Sequence[int], dilations: Sequence[int]
+    padding: Sequence[int] | str | None,
+    sides: Sequence[int],
+    kernels: Sequence[int],
+    strides: Sequence[int],
+    dilations: Sequence[int],
 ) -> list[tuple[int, int]]:
     """Zeros before and after each side."""
-    if padding == "same":
-        totals = [d * (k - 1) for k, d in zip(kernels, dilations, strict=True)]
+    if padding == "same":  # as many as make ⌈side / stride⌉ outputs
+        totals = [
+            max((-(-side // step) - 1) * step + d * (k - 1) + 1 - side, 0)
+            for side, k, step, d in zip(sides, kernels, strides, dilations, strict=True)
+        ]
         return [(total // 2, total - total // 2) for total in totals]
     if padding is None or isinstance(padding, str):
         return [(0, 0)] * len(kernels)
