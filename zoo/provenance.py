@@ -127,14 +127,20 @@ def class_difference(source: Source, classes: tuple[str, ...], recipe_name: str)
     if ours and ours != classes:
         missing, surplus = sorted({*ours} - {*classes}), sorted({*classes} - {*ours})
         reasons = [
-            f"it lacks {', '.join(missing)}" if missing else "",
-            f"{', '.join(surplus)} are new to the model" if surplus else "",
+            f"it lacks {_some(missing)}" if missing else "",
+            f"{_some(surplus)} are new to the model" if surplus else "",
         ]
         difference = "; ".join(reason for reason in reasons if reason) or "their order differs"
         return f"The classes of {recipe_name} are not those of {source.name}: {difference}."
     if number != len(classes):
         return f"{source.name} tells {number} classes apart, {recipe_name} has {len(classes)}."
     return None
+
+
+def _some(names: list[str]) -> str:
+    """The first ten, for a network may tell a thousand apart."""
+    rest = f" and {len(names) - 10:,} more" if len(names) > 10 else ""
+    return ", ".join(names[:10]) + rest
 
 
 def trained_recipe(source: Source, training: Training) -> Recipe:

@@ -122,8 +122,8 @@ def replacing(network: nn.Module, input_shape: Shape, num_classes: int) -> Head:
     ]
     if not learning:
         raise StructureError("This network has no head: nothing in it learns.")
-    names = {id(module): name for name, module in outline.named_modules()}
-    auxiliary = [names[id(module)] for module in auxiliary_heads(outline, input_shape)]
+    found = {id(module) for module in auxiliary_heads(outline, input_shape)}
+    auxiliary = [name for name, module in outline.named_modules() if id(module) in found]
     head = next(path for path in reversed(learning) if path not in auxiliary)
     edit = Head(num_classes=num_classes, layers=(head, *auxiliary))
     edit.apply(outline, input_shape)  # whatever does not fit is said now

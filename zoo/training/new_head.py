@@ -77,5 +77,6 @@ def new_head(
             hint="Without --keep-head it is replaced by a fresh one.",
         )
     replaced = replacing(modelfile.outline(description), description.input_shape, count)
-    are = "starts" if len(replaced.layers) == 1 else "start"
-    return replaced, [f"{difference} {' and '.join(replaced.layers)} {are} fresh"]
+    start = "starts" if len(replaced.layers) == 1 else "start"
+    note = f"{' and '.join(replaced.layers)} {start} fresh: the {count} classes of {recipe_name}"
+    return replaced, [f"{note} are not those of {source.name}"]
