@@ -79,7 +79,11 @@ def test_accuracy_before_and_after(zoo: Zoo, trained: Path, in_tmp: Path) -> Non
         (("resnet18", "--pop", "4", "--dry-run"), "no single tensor"),
         (("lenet5", "--layers", "conv*", "--dry-run"), "No layer matches 'conv*'"),
         (("lenet5", "--layers", "c3", "--dry-run"), "makes 16×10×10 of 6×14×14"),
-        (("lenet5", "--pop", "1", "--dry-run", "--force"), "--force does not apply"),
+        (("lenet5", "--pop", "1", "--dry-run", "--force"), "--force can't go with --dry-run"),
+        (
+            ("lenet5", "--pop", "1", "--dry-run", "--recipe", "digits", "--threads", "1"),
+            "--recipe and --threads can't go with --dry-run",
+        ),
         (("lenet5", "--pop", "1", "--recipe", "digits", "-o", "m"), "nothing trained"),
         (("lenet6", "--pop", "1", "-o", "m"), "Did you mean lenet5"),
         (("lenet5", "--pop", "1", "-o", "no/such/m"), "does not exist"),

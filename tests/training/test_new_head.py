@@ -85,6 +85,7 @@ def test_a_run_with_a_new_head_goes_on_to_the_same_bits(zoo: Zoo, in_tmp: Path) 
         (("lenet5", "--head", "flatten"), "--head does not apply"),
         (("lenet5", "--keep-head"), "--keep-head does not apply: lenet5 is an architecture"),
         (("RUN", "--head", "pool"), "--head does not apply"),
+        (("POPPED", "--head", "flatten"), "what POPPED gives is one vector already"),
         (("BARE", "--keep-head"), "the top of BARE was taken off"),
         (("--resume", "RUN", "--keep-head"), "--keep-head can't go with --resume"),
         (("--resume", "RUN", "--head", "pool"), "--head can't go with --resume"),
@@ -95,6 +96,8 @@ def test_flags_that_do_not_apply(
 ) -> None:
     if "BARE" in arguments:
         zoo("build", "lenet5", "--no-top", "-o", "BARE")
+    if "POPPED" in arguments:
+        zoo("prune", "lenet5", "--pop", 1, "-o", "POPPED")
     words = [str(trained) if word == "RUN" else word for word in arguments]
     ended = zoo("train", *words, "--max-steps", 1)
     assert ended.code == 2

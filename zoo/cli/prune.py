@@ -1,7 +1,7 @@
 """`zoo prune`: fewer layers, and what that costs and gains."""
 
 import shlex
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -82,7 +82,14 @@ def prune(
     force: Force = False,
 ) -> Result:
     """Take layers off a network and write the smaller one, with what that costs and gains."""
-    _check(pop, layers, output, dry_run=dry_run, force=force)
+    of_a_file = {
+        "--force": force,
+        "--recipe": recipe,
+        "--data": data,
+        "--threads": threads,
+        "--device": device != "auto",
+    }
+    _check(pop, layers, output, dry_run=dry_run, of_a_file=of_a_file)
 
     from zoo import devices, shrinking
     from zoo.evaluation import Shown, open_split
@@ -118,7 +125,7 @@ def _check(
     output: Path | None,
     *,
     dry_run: bool,
-    force: bool,
+    of_a_file: Mapping[str, object],
 ) -> None:
     if pop is None and not layers:
         raise UsageError("What to take away is missing.", hint="--pop N or --layers GLOB")
@@ -130,8 +137,11 @@ def _check(
         raise UsageError(f"--pop {pop} takes nothing off.", hint="--pop 1 or more.")
     if output is None and not dry_run:
         raise UsageError("Missing option '--output' / '-o'.", hint="--dry-run writes nothing.")
-    if dry_run and force:
-        raise UsageError("--force does not apply: --dry-run writes nothing.")
+    given = [flag for flag, value in of_a_file.items() if value]
+    if dry_run and given:
+        raise UsageError(
+            f"{' and '.join(given)} can't go with --dry-run, which measures and writes nothing."
+        )
 
 
 def _edits(network: "nn.Module", pop: int | None, globs: Sequence[str] | None) -> "list[Edit]":
