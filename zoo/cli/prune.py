@@ -1,7 +1,7 @@
 """`zoo prune`: fewer layers, channels or weights, and what that costs and gains."""
 
 import shlex
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -114,7 +114,15 @@ def prune(
         channels, target_mult_adds, sparsity, importance, is_global, round_to, tuple(keep or ()),
         steps, epochs, seed,
     )  # fmt: skip
-    _check(pop, layers, asked, output, dry_run=dry_run, force=force)
+    of_a_file: dict[str, object] = {"--force": force}
+    if pop is not None or layers:  # channels may be chosen by pictures, on a device
+        of_a_file |= {
+            "--recipe": recipe,
+            "--data": data,
+            "--threads": threads,
+            "--device": device != "auto",
+        }
+    _check(pop, layers, asked, output, dry_run=dry_run, of_a_file=of_a_file)
     asked.check(has_recipe=recipe is not None or data is not None)
 
     from zoo import devices, shrinking
@@ -165,7 +173,7 @@ def _check(
     output: Path | None,
     *,
     dry_run: bool,
-    force: bool,
+    of_a_file: Mapping[str, object],
 ) -> None:
     given = {
         "--layers": bool(layers),
@@ -189,8 +197,11 @@ def _check(
         raise UsageError(f"--pop {pop} takes nothing off.", hint="--pop 1 or more.")
     if output is None and not dry_run:
         raise UsageError("Missing option '--output' / '-o'.", hint="--dry-run writes nothing.")
-    if dry_run and force:
-        raise UsageError("--force does not apply: --dry-run writes nothing.")
+    unused = [flag for flag, value in of_a_file.items() if value]
+    if dry_run and unused:
+        raise UsageError(
+            f"{' and '.join(unused)} can't go with --dry-run, which measures and writes nothing."
+        )
 
 
 def _narrowing(
