@@ -183,5 +183,4 @@ def test_what_can_not_be_evaluated(tmp_path: Path, trained: Path) -> None:
         evaluate(tmp_path / "letters")
     turned = other.model_copy(update={"classes": tuple("9876543210")})
     modelfile.save(tmp_path / "turned", modelfile.build(turned), turned)
-    with pytest.raises(DataError, match="their order differs"):
-        evaluate(tmp_path / "turned")
+    assert any("mapped by name" in note for note in evaluate(tmp_path / "turned").notes)

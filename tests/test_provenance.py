@@ -188,11 +188,12 @@ def test_a_split_is_recorded_only_where_zoo_drew_it(zoo: Zoo, tmp_path: Path) ->
 
 
 def test_classes_that_differ_name_the_way_out(run: Path, trained: Path, pics: Path) -> None:
+    from zoo.evaluation import evaluate
     from zoo.training.preparation import Request, prepare
 
     with pytest.raises(DataError, match="are new to the model") as caught:
-        prepare(Request(model=str(trained), recipe="folder", data=pics))
-    assert f"zoo train lenet5 --weights {trained}" in caught.value.hint
+        evaluate(trained, recipe_name="folder", data_directory=pics)
+    assert f"zoo train {trained} --recipe folder" in caught.value.hint
     with pytest.raises(UsageError, match="has weights already"):
         prepare(Request(model=str(run), weights=trained))
 

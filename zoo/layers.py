@@ -7,6 +7,7 @@ before its first layer. An activation without parameters belongs to the row it f
 """
 
 import math
+import traceback
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Protocol, runtime_checkable
@@ -124,15 +125,24 @@ def trace(network: nn.Module) -> fx.Graph:
     """The network's graph, each layer one node. For analysis: the network keeps its own class.
 
     Raises:
-        StructureError: torch.fx can't follow the network's forward.
+        StructureError: torch.fx can't follow the network's forward; names the line.
     """
     try:
         return _LayerTracer().trace(network)
-    except (fx.proxy.TraceError, TypeError, ValueError, RuntimeError) as error:
+    except Exception as error:  # whatever a network's own code makes of a stand-in for a tensor
+        reason = (str(error) or type(error).__name__).splitlines()[0].rstrip(".")
         raise StructureError(
-            f"The layers of {type(network).__name__} can't be followed: {error}.",
+            f"The layers of {type(network).__name__} can't be followed: {reason}{_line(error)}.",
             hint="Only --set LAYER.FIELD, --no-top and zoo prune need that; everything else works.",
         ) from error
+
+
+def _line(error: Exception) -> str:
+    """Where in a network's own code tracing failed."""
+    frames = [(frame.f_globals.get("__name__", ""), line)
+              for frame, line in traceback.walk_tb(error.__traceback__)]  # fmt: skip
+    own = [at for at in frames if at[0].split(".")[0] != "torch" and at[0] != __name__]
+    return f" (line {own[-1][1]} of {own[-1][0]})" if own else ""
 
 
 def type_name(module: nn.Module) -> str:

@@ -101,10 +101,10 @@ def task_of(
 
 
 def check_classes(source: Source, classes: tuple[str, ...], recipe_name: str) -> None:
-    """Refuses pictures whose classes are not the model's, in the model's order.
+    """Refuses pictures whose classes are not the model's; their order is mapped by name.
 
     Raises:
-        DataError: names, number or order differ.
+        DataError: names or number differ.
     """
     difference = class_difference(source, classes, recipe_name)
     if difference is not None:
@@ -120,21 +120,27 @@ def class_difference(source: Source, classes: tuple[str, ...], recipe_name: str)
 
     Args:
         source: MODEL; where it names no classes, their number counts.
-        classes: of the pictures, in the order of their labels.
+        classes: of the pictures, in any order.
         recipe_name: what to call the pictures.
     """
     ours, number = source.description.classes, source.description.num_classes
-    if ours and ours != classes:
+    if ours and {*ours} != {*classes}:
         missing, surplus = sorted({*ours} - {*classes}), sorted({*classes} - {*ours})
         reasons = [
-            f"it lacks {', '.join(missing)}" if missing else "",
-            f"{', '.join(surplus)} are new to the model" if surplus else "",
+            f"it lacks {_some(missing)}" if missing else "",
+            f"{_some(surplus)} are new to the model" if surplus else "",
         ]
-        difference = "; ".join(reason for reason in reasons if reason) or "their order differs"
+        difference = "; ".join(reason for reason in reasons if reason)
         return f"The classes of {recipe_name} are not those of {source.name}: {difference}."
     if number != len(classes):
         return f"{source.name} tells {number} classes apart, {recipe_name} has {len(classes)}."
     return None
+
+
+def _some(names: list[str]) -> str:
+    """The first ten, for a network may tell a thousand apart."""
+    rest = f" and {len(names) - 10:,} more" if len(names) > 10 else ""
+    return ", ".join(names[:10]) + rest
 
 
 def trained_recipe(source: Source, training: Training) -> Recipe:

@@ -106,7 +106,7 @@ def test_a_network_without_its_top(zoo: Zoo, in_tmp: Path) -> None:
     assert found["torch_params"] == 1_040 + 11_552
     assert found["layers"] == zoo("summary", "keras-mnist-cnn", "--no-top", "--json").json["layers"]
     assert "no-top" in zoo("show", "bare.safetensors").stdout
-    for arguments in (["train"], ["evaluate"], ["predict", "x.png"]):
+    for arguments in (["evaluate"], ["predict", "x.png"]):
         command, *others = arguments
         ended = zoo(command, "bare.safetensors", *others)
         assert ended.code == 2

@@ -76,9 +76,8 @@ def build(
     }
     path = shlex.quote(str(built.path))
     following = f"zoo summary {path}"
-    if not built.description.is_headless:
-        is_ready = built.description.is_trained and built.description.classes
-        following += f"\n  zoo predict {path} PICTURE" if is_ready else f"\n  zoo train {path}"
+    is_ready = built.description.is_trained and built.description.classes
+    following += f"\n  zoo predict {path} PICTURE" if is_ready else f"\n  zoo train {path}"
     text = (
         f"{built.path}: {built.description.architecture}, {count(built.after.total_params)} "
         f"parameters, {built.path.stat().st_size / 1e6:.2f} MB\n\nnext:\n  {following}"

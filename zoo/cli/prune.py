@@ -1,7 +1,7 @@
 """`zoo prune`: fewer layers, channels or weights, and what that costs and gains."""
 
 import shlex
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -114,7 +114,15 @@ def prune(
         channels, target_mult_adds, sparsity, importance, is_global, round_to, tuple(keep or ()),
         steps, epochs, seed,
     )  # fmt: skip
-    _check(pop, layers, asked, output, dry_run=dry_run, force=force)
+    of_a_file: dict[str, object] = {"--force": force}
+    if not asked.learns:
+        of_a_file |= {
+            "--recipe": recipe,
+            "--data": data,
+            "--threads": threads,
+            "--device": device != "auto",
+        }
+    _check(pop, layers, asked, output, dry_run=dry_run, of_a_file=of_a_file)
     asked.check(has_recipe=recipe is not None or data is not None)
 
     from zoo import devices, shrinking
@@ -165,11 +173,11 @@ def _check(
     output: Path | None,
     *,
     dry_run: bool,
-    force: bool,
+    of_a_file: Mapping[str, object],
 ) -> None:
     given = {
-        "--layers": bool(layers),
         "--pop": pop is not None,
+        "--layers": bool(layers),
         "--channels": asked.channels is not None,
         "--target-mult-adds": asked.target_mult_adds is not None,
         "--sparsity": asked.sparsity is not None,
@@ -183,14 +191,17 @@ def _check(
     if len(kinds) > 1:
         raise UsageError(
             f"{' and '.join(kinds)} exclude one another.",
-            hint=f"One after the other: {kinds[0]} first.",
+            hint=f"One after the other: {'--layers' if layers else kinds[0]} first.",
         )
     if pop is not None and pop < 1:
         raise UsageError(f"--pop {pop} takes nothing off.", hint="--pop 1 or more.")
     if output is None and not dry_run:
         raise UsageError("Missing option '--output' / '-o'.", hint="--dry-run writes nothing.")
-    if dry_run and force:
-        raise UsageError("--force does not apply: --dry-run writes nothing.")
+    idle = [flag for flag, value in of_a_file.items() if value]
+    if dry_run and idle:
+        raise UsageError(
+            f"{' and '.join(idle)} can't go with --dry-run, which measures and writes nothing."
+        )
 
 
 def _narrowing(

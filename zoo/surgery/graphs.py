@@ -5,6 +5,7 @@ from typing import Any
 import torch
 from torch import fx, nn
 
+from zoo.errors import StructureError
 from zoo.layers import Shape
 from zoo.surgery.shapes import OnShapes
 
@@ -24,6 +25,9 @@ class Followed(OnShapes):
             self.dimensions: dict[fx.Node, int] = {}
             """0 where it is no tensor, -1 where it is several."""
             self.run_on(input_shape)
+        except RuntimeError as error:
+            reason = str(error).splitlines()[0].rstrip(".")
+            raise StructureError(f"The layers can't be followed on shapes: {reason}.") from error
         finally:
             for module, mode in modes.items():
                 module.training = mode

@@ -70,7 +70,7 @@ class Head(BaseModel):
     def _put_on(self, network: nn.Module, input_shape: Shape) -> nn.Module:
         if not isinstance(network, fx.GraphModule):
             raise StructureError("This network has its own head: none can be put on.")
-        features = _output(network, input_shape)
+        features = features_of(network, input_shape)
         name = next(n for n in ("head", "new_head", "newer_head") if not hasattr(network, n))
         head = self._made_for(features, network).train(network.training)
         network.add_submodule(name, head)
@@ -122,16 +122,16 @@ def replacing(network: nn.Module, input_shape: Shape, num_classes: int) -> Head:
     ]
     if not learning:
         raise StructureError("This network has no head: nothing in it learns.")
-    names = {id(module): name for name, module in outline.named_modules()}
-    auxiliary = [names[id(module)] for module in auxiliary_heads(outline, input_shape)]
+    found = {id(module) for module in auxiliary_heads(outline, input_shape)}
+    auxiliary = [name for name, module in outline.named_modules() if id(module) in found]
     head = next(path for path in reversed(learning) if path not in auxiliary)
     edit = Head(num_classes=num_classes, layers=(head, *auxiliary))
     edit.apply(outline, input_shape)  # whatever does not fit is said now
     return edit
 
 
-def _output(network: nn.Module, input_shape: Shape) -> Tensor:
-    """What a network gives for two pictures, on meta."""
+def features_of(network: nn.Module, input_shape: Shape) -> Tensor:
+    """What a network gives for two pictures, on meta: features, or logits."""
     with torch.no_grad():
         outputs = outline_of(network).eval()(torch.empty(2, *input_shape, device="meta"))
     return split_outputs(outputs)[0]
@@ -139,7 +139,7 @@ def _output(network: nn.Module, input_shape: Shape) -> Tensor:
 
 def _check_output(network: nn.Module, input_shape: Shape, num_classes: int) -> None:
     try:
-        shape = tuple(_output(network, input_shape).shape[1:])
+        shape = tuple(features_of(network, input_shape).shape[1:])
     except (RuntimeError, TypeError) as error:
         raise StructureError(
             f"A head for {num_classes} classes does not fit: {str(error).splitlines()[0]}."

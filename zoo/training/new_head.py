@@ -57,16 +57,22 @@ def new_head(
         wishes: of the user.
 
     Raises:
-        UsageError: the head had to be replaced, but was to be kept.
+        UsageError: the head had to be replaced, but was to be kept; or there are no maps whose
+            head could be of the form asked for.
         StructureError: no new head fits the network.
     """
     from zoo.surgery import Head
-    from zoo.surgery.head import replacing
+    from zoo.surgery.head import features_of, replacing
 
     description, count = source.description, len(classes)
     if description.is_headless:
+        body, shape = modelfile.outline(description), description.input_shape
+        if wishes.form is not None and features_of(body, shape).ndim == 2:
+            raise UsageError(
+                f"--head does not apply: what {source.name} gives is one vector already."
+            )
         put_on = Head(num_classes=count, form=wishes.form or "pool")
-        put_on.apply(modelfile.outline(description), description.input_shape)
+        put_on.apply(body, shape)
         return put_on, [f"a new head for the {count} classes of {recipe_name} starts fresh"]
     difference = class_difference(source, classes, recipe_name)
     if difference is None:
@@ -77,5 +83,6 @@ def new_head(
             hint="Without --keep-head it is replaced by a fresh one.",
         )
     replaced = replacing(modelfile.outline(description), description.input_shape, count)
-    are = "starts" if len(replaced.layers) == 1 else "start"
-    return replaced, [f"{difference} {' and '.join(replaced.layers)} {are} fresh"]
+    start = "starts" if len(replaced.layers) == 1 else "start"
+    note = f"{' and '.join(replaced.layers)} {start} fresh: the {count} classes of {recipe_name}"
+    return replaced, [f"{note} are not those of {source.name}"]
