@@ -3,6 +3,7 @@
 import pytest
 import torch
 from torch import nn
+from torchvision.models import VisionTransformer
 
 from zoo import description, modelfile
 from zoo.errors import StructureError, UsageError
@@ -41,11 +42,11 @@ def test_a_second_time_counts_what_is_gone() -> None:
     network = lenet5()
     prune_weights(network, ratio=0.5)
     prune_weights(network, ratio=0.6)
-    assert float((network.get_parameter("c5.weight") == 0).float().mean()) == 0.6
+    assert int((network.get_parameter("c5.weight") == 0).sum()) == 28_800  # of 48,000
 
 
 def test_keep_and_what_is_no_layers_weight() -> None:
-    network = modelfile.build(description.describe("vit-b-16", 10, input_size=(32, 32)))
+    network = VisionTransformer(32, 16, 1, 2, hidden_dim=32, mlp_dim=64, num_classes=5)
     edit = prune_weights(network, ratio=0.1, keep=["heads*", "conv_proj"])
     owners = {name.rpartition(".")[2] for name in edit.tensors}
     assert owners == {"weight", "in_proj_weight"}

@@ -1,14 +1,12 @@
 """Layers with fewer channels: recorded sizes, replayed without looking at tensors."""
 
-from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
-from safetensors.torch import load_file
 from torch import nn
 
-from zoo import description, modelfile, tensorfile
+from zoo import description, modelfile
 from zoo.catalog import find
 from zoo.errors import ModelFileError, StructureError
 from zoo.summary import summarize
@@ -79,15 +77,10 @@ def test_what_does_not_fit_is_refused(layers: dict[str, Any], message: str) -> N
         edit(layers).apply(modelfile.outline(LENET5), (1, 32, 32))
 
 
-def test_sizes_never_come_from_the_tensors(tmp_path: Path) -> None:
+def test_sizes_never_come_from_the_tensors() -> None:
     narrow = modelfile.with_edits(LENET5, [edit(C1)])
-    modelfile.save(tmp_path / "good", modelfile.build(narrow), narrow)
-    document = tensorfile.read_header(tmp_path / "good").document
-    assert document is not None
-    del document["digest"]
-    tensors = load_file(tmp_path / "good")
+    tensors = modelfile.build(narrow).state_dict()
+    modelfile.assign(modelfile.skeleton(narrow), tensors, "good")
     tensors["c1.weight"], tensors["c1.bias"] = torch.zeros(5, 1, 5, 5), torch.zeros(5)
-    tensorfile.write(tmp_path / "bad", document, tensors)
-    assert modelfile.load(tmp_path / "good").get_parameter("c1.bias").shape == (4,)
     with pytest.raises(ModelFileError, match=r"c1\.bias is 5 float32 where the network has 4"):
-        modelfile.load(tmp_path / "bad")
+        modelfile.assign(modelfile.skeleton(narrow), tensors, "bad")

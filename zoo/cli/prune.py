@@ -115,7 +115,7 @@ def prune(
         steps, epochs, seed,
     )  # fmt: skip
     of_a_file: dict[str, object] = {"--force": force}
-    if pop is not None or layers:  # channels may be chosen by pictures, on a device
+    if not asked.learns:
         of_a_file |= {
             "--recipe": recipe,
             "--data": data,
@@ -176,8 +176,8 @@ def _check(
     of_a_file: Mapping[str, object],
 ) -> None:
     given = {
-        "--layers": bool(layers),
         "--pop": pop is not None,
+        "--layers": bool(layers),
         "--channels": asked.channels is not None,
         "--target-mult-adds": asked.target_mult_adds is not None,
         "--sparsity": asked.sparsity is not None,
@@ -191,16 +191,16 @@ def _check(
     if len(kinds) > 1:
         raise UsageError(
             f"{' and '.join(kinds)} exclude one another.",
-            hint=f"One after the other: {kinds[0]} first.",
+            hint=f"One after the other: {'--layers' if layers else kinds[0]} first.",
         )
     if pop is not None and pop < 1:
         raise UsageError(f"--pop {pop} takes nothing off.", hint="--pop 1 or more.")
     if output is None and not dry_run:
         raise UsageError("Missing option '--output' / '-o'.", hint="--dry-run writes nothing.")
-    unused = [flag for flag, value in of_a_file.items() if value]
-    if dry_run and unused:
+    idle = [flag for flag, value in of_a_file.items() if value]
+    if dry_run and idle:
         raise UsageError(
-            f"{' and '.join(unused)} can't go with --dry-run, which measures and writes nothing."
+            f"{' and '.join(idle)} can't go with --dry-run, which measures and writes nothing."
         )
 
 

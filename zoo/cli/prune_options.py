@@ -100,6 +100,11 @@ class Asked:
         """Whether channels are to go."""
         return self.channels is not None or self.target_mult_adds is not None
 
+    @property
+    def learns(self) -> bool:
+        """Whether a recipe's pictures are needed, in a trial too."""
+        return self.importance is ImportanceName.taylor or self.steps is not None
+
     def check(self, *, has_recipe: bool) -> None:
         """Refuses what does not fit together.
 
