@@ -76,17 +76,16 @@ def test_frozen_tensors_keep_every_bit_and_the_others_learn(
 def test_a_frozen_run_goes_on_to_the_same_bits(part: Path, tmp_path: Path) -> None:
     overrides = ("train.epochs=2", *RECIPES["everything, bf16"])
     finish(start(tmp_path / "whole", *overrides, model=str(part)))
-    for stop_after in (3, 9):
-        run = tmp_path / f"stopped{stop_after}"
-        with pytest.raises(ZooError):
-            finish(start(run, *overrides, model=str(part)), stop_after)
-        session = again(run)
-        assert session.learner.frozen == [
-            "conv1_1.weight", "conv1_1.bias", "conv1_2.weight", "conv1_2.bias",
-            "batch_normalization_1.weight", "batch_normalization_1.bias",
-        ]  # fmt: skip
-        finish(session)
-        assert_same(tmp_path / "whole", run)
+    run = tmp_path / "stopped"
+    with pytest.raises(ZooError):
+        finish(start(run, *overrides, model=str(part)), stop_after=9)
+    session = again(run)
+    assert session.learner.frozen == [
+        "conv1_1.weight", "conv1_1.bias", "conv1_2.weight", "conv1_2.bias",
+        "batch_normalization_1.weight", "batch_normalization_1.bias",
+    ]  # fmt: skip
+    finish(session)
+    assert_same(tmp_path / "whole", run)
 
 
 @pytest.mark.parametrize("where", ["network", "average", "best"])
