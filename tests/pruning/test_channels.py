@@ -124,8 +124,8 @@ def test_grouped_convolutions_keep_their_groups() -> None:
     ).eval()  # fmt: skip
     shape, policy = (3, 8, 8), Policy()
     found: list[Scored] = candidates(network, shape, policy=policy)
-    assert [scored.group.grouped for scored in found] == [2, 4, 4]
-    assert found[0].channels([0, 3]) == [0, 3, 4, 7]
+    assert [scored.group.grouped for scored in found] == [4, 4, 2]  # from the back
+    assert found[-1].channels([0, 3]) == [0, 3, 4, 7]
     cut = Cut.of(network, chosen(found, 0.5, policy))
     dense, edit = blind_to(network, cut), cut.apply(shape)
     assert edit is not None
