@@ -110,7 +110,7 @@ def test_the_document_holds_no_time_and_no_path(lenet5: Path) -> None:
     assert str(lenet5.parent) not in text
     assert set(json.loads(text)) == {
         "architecture", "arguments", "classes", "digest", "edits", "format", "metrics",
-        "origin", "preprocessing", "published", "training", "untrained", "versions",
+        "origin", "preprocessing", "published", "states_scale", "training", "untrained", "versions",
     }  # fmt: skip
 
 

@@ -63,7 +63,10 @@ def test_taylor_and_steps_learn_from_a_recipe(zoo: Zoo, trained: Path, in_tmp: P
         "prune", trained, "--channels", 0.5, "--importance", "random", "--recipe", "digits",
         "-o", "random", "--json",
     ).json  # fmt: skip
-    assert by_loss["after"]["top1"] > anyhow["after"]["top1"] + 0.1
+    assert by_loss["after"]["top1"] > 0.5  # one of ten classes guessed is 0.1
+    assert by_loss["edits"] == anyhow["edits"]
+    kept = [modelfile.load(name).get_parameter("c1.weight") for name in ("taylor", "random")]
+    assert not torch.equal(*kept)  # as many channels, but others
     in_steps = zoo(
         "prune", trained, "--channels", 0.5, "--steps", 2, "--epochs", 2, "--recipe", "digits",
         "-o", "steps", "--json",
@@ -71,7 +74,9 @@ def test_taylor_and_steps_learn_from_a_recipe(zoo: Zoo, trained: Path, in_tmp: P
     at_once = zoo(
         "prune", trained, "--channels", 0.5, "--recipe", "digits", "-o", "o", "--json"
     ).json
-    assert in_steps["edits"] == at_once["edits"]
+    for name, sizes in at_once["edits"][0]["layers"].items():
+        for field, size in sizes.items():  # each step leaves a fraction of a channel
+            assert size <= in_steps["edits"][0]["layers"][name][field] <= size + 1
     assert in_steps["after"]["top1"] > at_once["after"]["top1"]
     assert sorted(path.name for path in in_tmp.iterdir()) == ["o", "random", "steps", "taylor"]
 

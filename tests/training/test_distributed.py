@@ -87,11 +87,12 @@ def test_no_thread_of_the_exchange_outlives_it(tmp_path: Path) -> None:
     # One that frees a tensor while the interpreter ends aborts the process.
     script = tmp_path / "script.py"
     script.write_text(
-        "import atexit, pathlib\n"
+        "import atexit, os, pathlib\n"
         "@atexit.register\n"
         "def count():\n"
         "    names = [p.read_text() for p in pathlib.Path('/proc/self/task').glob('*/comm')]\n"
-        "    print('threads of gloo:', sum('gloo' in name for name in names))\n"
+        "    count = sum('gloo' in name for name in names)\n"
+        "    pathlib.Path(__file__ + os.environ['RANK']).write_text(f'{count} of gloo')\n"
         "from zoo.__main__ import run\n"
         "run()\n"
     )
@@ -99,7 +100,7 @@ def test_no_thread_of_the_exchange_outlives_it(tmp_path: Path) -> None:
     process = torchrun(2, str(script), *arguments)
     output, _ = process.communicate(timeout=100)
     assert process.returncode == 0, output
-    assert output.count("threads of gloo: 0") == 2, output
+    assert [Path(f"{script}{rank}").read_text() for rank in range(2)] == ["0 of gloo"] * 2
 
 
 def workers(launcher: int) -> list[int]:

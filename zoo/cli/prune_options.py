@@ -71,7 +71,7 @@ Steps = Annotated[
         min=2,
         max=100,
         metavar="K",
-        help="Prune in K steps, and train by --recipe between them.",
+        help="Prune in K steps, each rounded to whole channels, and train by --recipe between.",
     ),
 ]
 Epochs = Annotated[
