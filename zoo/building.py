@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from zoo import modelfile
-from zoo.description import RANDOM, Description, describe, for_size
+from zoo.description import Description, describe, for_size
 from zoo.downloads import NO_DOWNLOADS, Downloads
 from zoo.errors import UsageError
 from zoo.files import check_output_file
@@ -109,7 +109,7 @@ def build_file(
                 "[0, 1] and no more"
             )
     made = source.description if donor is None else donor.description
-    if made is not None and made.origin == RANDOM and made.training is None:
+    if made is not None and made.is_random:
         notes.append("the weights are random: nothing is trained yet")
     if no_top:
         network, description = NoTop().apply(network, shape), without_top(description)

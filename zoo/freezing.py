@@ -221,31 +221,23 @@ def _row(layer: Layer, network: nn.Module, learn: Collection[int]) -> Row:
         parts = tuple(layer.name.split(", "))
         parameters = [network.get_parameter(part) for part in parts]
         norms: list[nn.Module] = []
-        inside = layer.path
     else:
         parts = (layer.path,)
         parameters = list(layer.module.parameters())
         norms = [module for module in layer.module.modules() if frozen.has_statistics(module)]
-        inside = layer.path.rpartition(".")[0]
     learning = [parameter for parameter in parameters if id(parameter) in learn]
     return Row(
         name=layer.name,
         type=layer.type,
         params=sum(tensor.numel() for tensor in layer.tensors),
         parts=parts,
-        blocks=_with_those_around(inside),
+        blocks=layers.containers(parts[0]),
         module=layer.module,
         can_be_frozen=bool(learning or norms),
         is_frozen=bool(learning or norms)
         and not any(parameter.requires_grad for parameter in learning)
         and all(frozen.is_held(norm) for norm in norms),
     )
-
-
-def _with_those_around(path: str) -> tuple[str, ...]:
-    """`layer1.0` as itself and `layer1`."""
-    names = path.split(".") if path else []
-    return tuple(".".join(names[:count]) for count in range(len(names), 0, -1))
 
 
 def _asked(

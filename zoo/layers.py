@@ -11,6 +11,7 @@ that is marked as a layer of its own, as those are that Keras stored so, is a ro
 import math
 import traceback
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Protocol, runtime_checkable
 
@@ -138,6 +139,23 @@ def _line(error: Exception) -> str:
     return f" (line {own[-1][1]} of {own[-1][0]})" if own else ""
 
 
+@contextmanager
+def modes_kept(network: nn.Module) -> Iterator[None]:
+    """Gives every module the mode back that it had, whatever happened inside."""
+    modes = {module: module.training for module in network.modules()}
+    try:
+        yield
+    finally:
+        for module, mode in modes.items():
+            module.training = mode
+
+
+def containers(path: str) -> tuple[str, ...]:
+    """What a module or tensor lies in, from the inside: `a.b.conv1` in `a.b` and `a`."""
+    names = path.split(".")
+    return tuple(".".join(names[:count]) for count in range(len(names) - 1, 0, -1))
+
+
 def type_name(module: nn.Module) -> str:
     """The field's name for a module's type: the nearest class of torch.nn, or its own."""
     for kind in type(module).__mro__:
@@ -197,13 +215,12 @@ def _mult_adds(info: LayerInfo) -> int:
 def _traverse(
     network: nn.Module, input_shape: Shape, applied: AppliedActivations
 ) -> list[LayerInfo]:
-    modes = {module: module.training for module in network.modules()}
     first = next(network.parameters(), torch.empty(0))
     pictures = torch.zeros(2, *input_shape, dtype=torch.float32, device=first.device)
     # torchinfo sets eval mode itself; auxiliary heads run only where the top module trains.
     hook = network.register_forward_pre_hook(_mark_training)
     try:
-        with applied.hooks(network, _rows(network)), applied:
+        with modes_kept(network), applied.hooks(network, _rows(network)), applied:
             statistics = torchinfo.summary(
                 network, input_data=[pictures], mode="eval", col_names=(), depth=100, verbose=0
             )
@@ -217,8 +234,6 @@ def _traverse(
     finally:
         hook.remove()
         clear_cached_forward_pass()  # it would keep the network alive
-        for module, mode in modes.items():
-            module.training = mode
     layers: list[LayerInfo] = statistics.summary_list
     return layers
 

@@ -1,7 +1,7 @@
 """From MODEL and edits to a smaller model file, and what that cost and gained.
 
 `open_version` gives MODEL's network, `edited` a copy with edits, `compare` the figures of both;
-`shrink` does all of it and writes the file, and so does `shrink_by` for what is more than edits.
+`shrink` does all of it and writes the file.
 """
 
 import copy
@@ -32,9 +32,6 @@ _FEWEST_PASSES = 15
 _MOST_PASSES = 300
 _NOTICEABLE = 0.95
 """A share of the time before above which no speed-up is claimed: medians vary by as much."""
-
-ChooseEdits = Callable[[nn.Module, Description], Sequence[Edit]]
-"""The edits to apply to a network; it may look but not touch."""
 
 
 @dataclass(frozen=True)
@@ -109,20 +106,22 @@ class Shrunk:
 
 def shrink(
     model: str,
-    choose_edits: ChooseEdits,
+    change: Callable[[Version], Version],
     output: Path | None,
     *,
+    needs_weights: bool,
     dry_run: bool = False,
     force: bool = False,
     shown: Callable[[Source], Shown] | None = None,
     device: str = "cpu",
 ) -> Shrunk:
-    """Applies edits to MODEL, measures both versions and writes the model file.
+    """Makes a smaller version of MODEL, measures both and writes the model file.
 
     Args:
         model: an architecture, a model file or a run.
-        choose_edits: what to do to it.
+        change: makes the smaller version, and leaves the one that it is given as it is.
         output: the model file to write; None only for a trial.
+        needs_weights: whether `change` looks at them, so that a trial reads them too.
         dry_run: count, but measure and write nothing.
         force: replaces an existing output.
         shown: opens the pictures to judge both versions by; None judges neither.
@@ -135,34 +134,6 @@ def shrink(
         StructureError: an edit does not fit.
         ModelFileError: the file is refused or corrupt.
         DiskError: the output can't be written.
-    """
-    return shrink_by(
-        model,
-        lambda before: edited(before, choose_edits(before.network, before.description)),
-        output,
-        needs_weights=False,
-        dry_run=dry_run,
-        force=force,
-        shown=shown,
-        device=device,
-    )
-
-
-def shrink_by(
-    model: str,
-    change: Callable[[Version], Version],
-    output: Path | None,
-    *,
-    needs_weights: bool = True,
-    dry_run: bool = False,
-    force: bool = False,
-    shown: Callable[[Source], Shown] | None = None,
-    device: str = "cpu",
-) -> Shrunk:
-    """The same for a change that is more than edits; other arguments and errors as in `shrink`.
-
-    `change` makes the smaller version and leaves the one that it is given as it is; where it
-    `needs_weights`, a trial reads them too.
     """
     if output is not None:
         check_output_file(output, force=force)

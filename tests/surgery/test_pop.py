@@ -140,10 +140,10 @@ def test_a_top_can_be_taken_off_what_was_popped() -> None:
 
 
 def test_a_file_gives_the_same_in_a_new_process(tmp_path: Path) -> None:
-    from zoo.shrinking import shrink
+    from zoo.shrinking import edited, shrink
 
     path = tmp_path / "popped.safetensors"
-    found = shrink("resnet20", lambda _network, _description: [Pop(layers=2)], path)
+    found = shrink("resnet20", lambda n: edited(n, [Pop(layers=2)]), path, needs_weights=False)
     assert found.description.edits == ({"edit": "pop", "layers": 2},)
     network, picture = modelfile.load(path), torch.linspace(0, 1, 3 * 32 * 32).view(1, 3, 32, 32)
     whole = modelfile.build(describe("resnet20")).eval()

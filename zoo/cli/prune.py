@@ -11,9 +11,11 @@ from zoo.cli.app import OUTPUT, app, command
 from zoo.cli.options import (
     DataDirectory,
     Device,
+    DryRun,
     Force,
     ModelArg,
     Offline,
+    OutputUnlessDry,
     RecipeOption,
     Seed,
     Threads,
@@ -95,13 +97,8 @@ def prune(
     steps: Steps = None,
     epochs: Epochs = None,
     seed: Seed = None,
-    output: Annotated[
-        Path | None,
-        typer.Option("--output", "-o", metavar="FILE", help="The model file to write."),
-    ] = None,
-    dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Show what would change; write nothing.")
-    ] = False,
+    output: OutputUnlessDry = None,
+    dry_run: DryRun = False,
     recipe: RecipeOption = None,
     data: DataDirectory = None,
     offline: Offline = False,
@@ -148,7 +145,7 @@ def prune(
             def change(before: "Version") -> "Version":
                 return shrinking.edited(before, _edits(before.network, pop, layers))
 
-        found = shrinking.shrink_by(
+        found = shrinking.shrink(
             model,
             change,
             output,

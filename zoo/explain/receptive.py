@@ -27,20 +27,15 @@ def receptive_fields(network: nn.Module, input_shape: Shape) -> dict[str, Field]
     Raises:
         StructureError: the network's forward can't be followed.
     """
-    modes = {module: module.training for module in network.modules()}
-    network.eval()
-    network.training = True  # so that auxiliary heads run, as in layers.ordered
     try:
-        graph = layers.trace(network)
-        follower = _Follower(fx.GraphModule(network, graph))
-        with torch.no_grad():
+        with layers.modes_kept(network), torch.no_grad():
+            network.eval()
+            network.training = True  # so that auxiliary heads run, as in layers.ordered
+            follower = _Follower(fx.GraphModule(network, layers.trace(network)))
             follower.run(torch.zeros(2, *input_shape, device="meta"))
     except (RuntimeError, TypeError, AssertionError, NotImplementedError) as error:
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise StructureError(f"The network's graph can't be run: {reason}.") from error
-    finally:
-        for module, mode in modes.items():
-            module.training = mode
     return follower.fields
 
 

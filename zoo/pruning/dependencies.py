@@ -19,7 +19,7 @@ from torch_pruning.pruner import function
 
 from zoo.errors import StructureError, is_out_of_memory
 from zoo.heads import split_outputs
-from zoo.layers import Shape, ordered
+from zoo.layers import Shape, modes_kept, ordered
 
 _CHANNELWISE = frozenset(
     f"{name}Backward"
@@ -116,7 +116,6 @@ def _check_kinds(network: nn.Module, input_shape: Shape) -> None:
 @contextmanager
 def _traceable(network: nn.Module) -> Iterator[None]:
     """Inside, all has gradients and no normalization mixes channels; the modes come back."""
-    modes = {module: module.training for module in network.modules()}
     frozen = [p for p in network.parameters() if not p.requires_grad]
     mixing: list[Any] = [m for m in network.modules() if isinstance(m, nn.LocalResponseNorm)]
     for parameter in frozen:
@@ -124,7 +123,7 @@ def _traceable(network: nn.Module) -> Iterator[None]:
     for norm in mixing:  # of neighbours, whichever they are
         norm.forward = torch.clone
     try:
-        with torch.enable_grad(), warnings.catch_warnings():
+        with modes_kept(network), torch.enable_grad(), warnings.catch_warnings():
             warnings.simplefilter("ignore")
             yield
     finally:
@@ -132,8 +131,6 @@ def _traceable(network: nn.Module) -> Iterator[None]:
             del norm.forward
         for parameter in frozen:
             parameter.requires_grad_(False)
-        for module, mode in modes.items():
-            module.training = mode
 
 
 def _graph(network: nn.Module, input_shape: Shape) -> torch_pruning.DependencyGraph:

@@ -6,7 +6,7 @@ import torch
 from torch import fx, nn
 
 from zoo.errors import StructureError
-from zoo.layers import Shape
+from zoo.layers import Shape, modes_kept
 from zoo.surgery.shapes import OnShapes
 
 
@@ -18,19 +18,16 @@ class Followed(OnShapes):
     """
 
     def __init__(self, network: nn.Module, input_shape: Shape) -> None:
-        modes = {module: module.training for module in network.modules()}
-        network.eval()  # auxiliary classifiers are not followed
         try:
-            super().__init__(network)
-            self.dimensions: dict[fx.Node, int] = {}
-            """0 where it is no tensor, -1 where it is several."""
-            self.run_on(input_shape)
+            with modes_kept(network):
+                network.eval()  # auxiliary classifiers are not followed
+                super().__init__(network)
+                self.dimensions: dict[fx.Node, int] = {}
+                """0 where it is no tensor, -1 where it is several."""
+                self.run_on(input_shape)
         except RuntimeError as error:
             reason = str(error).splitlines()[0].rstrip(".")
             raise StructureError(f"The layers can't be followed on shapes: {reason}.") from error
-        finally:
-            for module, mode in modes.items():
-                module.training = mode
 
     def run_node(self, n: fx.Node) -> Any:
         """Runs the node."""

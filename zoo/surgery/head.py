@@ -12,7 +12,7 @@ from zoo.errors import StructureError
 from zoo.heads import auxiliary_heads, split_outputs
 from zoo.layers import Shape
 from zoo.surgery.hyperparameter import rebuilt
-from zoo.surgery.shapes import outline_of
+from zoo.surgery.shapes import outline_of, shape_text
 
 Form = Literal["pool", "flatten"]
 
@@ -88,10 +88,9 @@ class Head(BaseModel):
         length = features[0].numel()
         if self.form == "pool":
             if features.ndim != 4 or _is_channels_last(network):
-                shape = "×".join(str(side) for side in features.shape[1:])
                 raise StructureError(
-                    f"The features, {shape}, are no maps with their channels first, so they can't "
-                    "be averaged.",
+                    f"The features, {shape_text(features)}, are no maps with their channels first, "
+                    "so they can't be averaged.",
                     hint="--head flatten takes them as they are.",
                 )
             length = features.shape[1]

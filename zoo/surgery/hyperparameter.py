@@ -8,7 +8,7 @@ from torch import Tensor, fx, nn
 
 from zoo.errors import StructureError, did_you_mean
 from zoo.layers import Shape
-from zoo.surgery.shapes import OnShapes
+from zoo.surgery.shapes import OnShapes, shape_text
 
 
 def _as_tuple(value: Any) -> Any:
@@ -47,7 +47,8 @@ class SetHyperparameter(BaseModel):
         after = _Fitting(network, str(self)).run_on(input_shape)
         if isinstance(before, Tensor) and isinstance(after, Tensor) and before.shape != after.shape:
             raise StructureError(
-                f"{self} changes the network's output from {_text(before)} to {_text(after)}.",
+                f"{self} changes the network's output from {shape_text(before)} "
+                f"to {shape_text(after)}.",
                 hint="The number of classes is set by --num-classes.",
             )
         return network
@@ -131,7 +132,7 @@ class _Fitting(OnShapes):
         except (RuntimeError, ValueError, IndexError, TypeError) as error:
             assert self.node is not None
             inputs = [
-                f"{_layer_of(node)} gives {_text(self.env[node])}"
+                f"{_layer_of(node)} gives {shape_text(self.env[node])}"
                 for node in self.node.all_input_nodes
                 if isinstance(self.env.get(node), Tensor)
             ]
@@ -171,12 +172,8 @@ class _Fitting(OnShapes):
             need = f"can't take it ({reason.splitlines()[0]})"
         return StructureError(
             f"{self.cause} does not fit: {name} ({type(module).__name__}) "
-            f"got {_text(x)} and {need}."
+            f"got {shape_text(x)} and {need}."
         )
-
-
-def _text(tensor: Tensor) -> str:
-    return "×".join(str(side) for side in tensor.shape[1:])
 
 
 def _layer_of(node: fx.Node) -> str:

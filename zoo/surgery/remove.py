@@ -9,8 +9,8 @@ from pydantic import BaseModel, ConfigDict
 from torch import Tensor, nn
 
 from zoo.errors import StructureError, did_you_mean
-from zoo.layers import Shape
-from zoo.surgery.shapes import outline_of
+from zoo.layers import Shape, containers
+from zoo.surgery.shapes import outline_of, shape_text
 
 
 class Remove(BaseModel):
@@ -62,12 +62,7 @@ def matching(network: nn.Module, globs: Iterable[str]) -> list[str]:
                 hint="zoo summary MODEL shows the layers; * stands for any characters.",
             )
         found |= matches
-    return [path for path in paths if path in found and not _ancestors(path) & found]
-
-
-def _ancestors(path: str) -> set[str]:
-    parts = path.split(".")
-    return {".".join(parts[:length]) for length in range(1, len(parts))}
+    return [path for path in paths if path in found and found.isdisjoint(containers(path))]
 
 
 def _check_shapes(network: nn.Module, path: str, input_shape: Shape) -> None:
@@ -92,10 +87,6 @@ def _check_shapes(network: nn.Module, path: str, input_shape: Shape) -> None:
             raise StructureError(f"{path} can't be removed: it gives more than one tensor.")
         if args[0].shape != output.shape:
             raise StructureError(
-                f"{path} can't be removed: it makes {_text(output)} of {_text(args[0])}.",
+                f"{path} can't be removed: it makes {shape_text(output)} of {shape_text(args[0])}.",
                 hint="Only what gives the shape that it reads can go.",
             )
-
-
-def _text(tensor: Tensor) -> str:
-    return "×".join(str(side) for side in tensor.shape[1:])

@@ -4,7 +4,7 @@ import copy
 from typing import Any
 
 import torch
-from torch import fx, nn
+from torch import Tensor, fx, nn
 from torch.func import functional_call
 
 from zoo import layers
@@ -20,6 +20,11 @@ def outline_of(network: nn.Module) -> nn.Module:
     for buffer in network.buffers():
         memo[id(buffer)] = buffer.to("meta")
     return copy.deepcopy(network, memo)
+
+
+def shape_text(tensor: Tensor) -> str:
+    """`64×7×7`, without the batch."""
+    return "×".join(str(side) for side in tensor.shape[1:])
 
 
 class OnShapes(fx.Interpreter):
@@ -52,9 +57,5 @@ class OnShapes(fx.Interpreter):
             name: tensor.to("meta")
             for name, tensor in (*module.named_parameters(), *module.named_buffers())
         }
-        modes = {inner: inner.training for inner in module.modules()}
-        try:
+        with layers.modes_kept(module):
             return functional_call(module.eval(), state, args, kwargs)
-        finally:
-            for inner, mode in modes.items():
-                inner.training = mode

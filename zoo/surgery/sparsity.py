@@ -1,16 +1,12 @@
 """The edit `sparsity`: single weights that are zero and stay zero."""
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field
 from torch import nn
 
 from zoo.errors import StructureError
 from zoo.layers import Shape
-
-
-def _as_tuple(value: Any) -> Any:
-    return tuple(value) if isinstance(value, list) else value
 
 
 class Sparsity(BaseModel):
@@ -22,7 +18,7 @@ class Sparsity(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     edit: Literal["sparsity"] = "sparsity"
-    tensors: Annotated[tuple[str, ...], BeforeValidator(_as_tuple), Field(min_length=1)]
+    tensors: Annotated[tuple[str, ...], Field(min_length=1)]
     """Dotted paths of parameters."""
     ratio: float = Field(gt=0, lt=1)
     """Share of their weights that was asked to go."""

@@ -9,7 +9,7 @@ from torch import nn
 from zoo import frozen
 from zoo.description import Description
 from zoo.heads import in_order
-from zoo.layers import Shape
+from zoo.layers import Shape, modes_kept
 from zoo.schema import Preprocess, Preprocessing, Train
 
 
@@ -100,20 +100,18 @@ def frozen_below(network: nn.Module, kept: Sequence[nn.Module] | None) -> Iterat
         yield
         return
     learning = _with_containers(network, kept)
-    modes = {module: module.training for module in network.modules()}
-    for module, mode in modes.items():
-        module.training = mode and (module in learning or module is network)
     parameters = {id(p) for module in learning for p in module.parameters(recurse=False)}
     others = [p for p in network.parameters() if p.requires_grad and id(p) not in parameters]
-    for parameter in others:
-        parameter.requires_grad_(False)
-    try:
-        yield
-    finally:
-        for module, mode in modes.items():
-            module.training = mode
+    with modes_kept(network):
+        for module in network.modules():
+            module.training &= module in learning or module is network
         for parameter in others:
-            parameter.requires_grad_(True)
+            parameter.requires_grad_(False)
+        try:
+            yield
+        finally:
+            for parameter in others:
+                parameter.requires_grad_(True)
 
 
 def _with_containers(network: nn.Module, kept: Sequence[nn.Module]) -> set[nn.Module]:
