@@ -13,6 +13,7 @@ import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from fnmatch import fnmatchcase
 from typing import Protocol, runtime_checkable
 
 import torch
@@ -22,7 +23,7 @@ from torchinfo.layer_info import LayerInfo
 from torchinfo.torchinfo import clear_cached_forward_pass
 
 from zoo.activations import AppliedActivations, joins_a_row
-from zoo.errors import StructureError, is_out_of_memory
+from zoo.errors import StructureError, did_you_mean, is_out_of_memory
 
 Shape = tuple[int, ...]
 
@@ -154,6 +155,22 @@ def containers(path: str) -> tuple[str, ...]:
     """What a module or tensor lies in, from the inside: `a.b.conv1` in `a.b` and `a`."""
     names = path.split(".")
     return tuple(".".join(names[:count]) for count in range(len(names) - 1, 0, -1))
+
+
+def paths_matching(network: nn.Module, glob: str) -> list[str]:
+    """The dotted paths of modules that match a glob, in the network's order.
+
+    Raises:
+        StructureError: it matches nothing.
+    """
+    paths = [path for path, _ in network.named_modules() if path]
+    found = [path for path in paths if fnmatchcase(path, glob)]
+    if not found:
+        raise StructureError(
+            f"No layer matches {glob!r}. {did_you_mean(glob.strip('*?[]'), paths)}".rstrip(),
+            hint="zoo summary MODEL shows the layers; * stands for any characters.",
+        )
+    return found
 
 
 def type_name(module: nn.Module) -> str:

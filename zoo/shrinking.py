@@ -208,7 +208,7 @@ def described(before: Description, edits: Sequence[Edit]) -> Description:
 def notes_on(source: Source) -> list[str]:
     """What people should know of the network."""
     notes = list(source.description.notes)
-    if not source.description.is_trained:
+    if source.description.is_random:
         notes.append("the weights are random: nothing is trained yet")
     return notes
 

@@ -73,6 +73,12 @@ def test_flags_override_the_recipe(zoo: Zoo, tmp_path: Path) -> None:
     assert run["threads"] == 1
 
 
+def test_other_sizes_and_channels(zoo: Zoo, tmp_path: Path) -> None:
+    flags = ("--input-size", "48x40", "--in-channels", 3, "--max-steps", 1)
+    assert zoo("train", "lenet5", *flags, "-o", tmp_path / "run").code == 0
+    assert zoo("summary", tmp_path / "run", "--json").json["input_shape"] == [3, 48, 40]
+
+
 def test_evaluates_keys_and_threshold(zoo: Zoo, trained: Path) -> None:
     document = zoo("evaluate", trained, "--json").json
     assert set(document) >= {
@@ -167,6 +173,8 @@ def test_a_last_step_that_ruins_the_weights_is_divergence_too(zoo: Zoo, tmp_path
         (("lenet5", "--seed", "99999999999999999999"), 2, "less than or equal to"),
         (("lenet5", "--threads", "100000"), 2, "less than or equal to 1024"),
         (("lenet5", "--epochs", "0"), 2, "greater than or equal to 1"),
+        (("lenet5", "--input-size", "0"), 2, "expected a side of 1 to 4096"),
+        (("lenet5", "--input-size", "64", "--set", "preprocess.size=48"), 2, "given twice"),
         (("lenet5", "--device", "cuda:9"), 2, "no device 'cuda:9'"),
         (("lenet5", "-o", "mine"), 2, "mine exists"),
         (("lenet5", "-o", "mine", "--force"), 2, "no run.json"),

@@ -229,7 +229,7 @@ def test_a_whole_layer_does_not_go() -> None:
 def test_other_bad_wishes() -> None:
     network, described = built("lenet5")
     shape = described.input_shape
-    with pytest.raises(UsageError, match="--keep c9 matches no layer"):
+    with pytest.raises(UsageError, match="No layer matches 'c9'"):
         prune_channels(network, shape, ratio=0.3, keep=["c9"])
     with pytest.raises(StructureError, match="--keep leaves no layer"):
         prune_channels(network, shape, ratio=0.3, keep=["*"])

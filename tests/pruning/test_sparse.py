@@ -51,7 +51,7 @@ def test_keep_and_what_is_no_layers_weight() -> None:
     owners = {name.rpartition(".")[2] for name in edit.tensors}
     assert owners == {"weight", "in_proj_weight"}
     assert not [name for name in edit.tensors if name.startswith(("heads", "conv_proj", "class"))]
-    with pytest.raises(UsageError, match=r"--keep head matches no layer. Did you mean heads\?"):
+    with pytest.raises(UsageError, match=r"No layer matches 'head'. Did you mean heads\?"):
         prune_weights(network, ratio=0.1, keep=["head"])
 
 

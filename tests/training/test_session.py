@@ -93,7 +93,7 @@ def test_a_recipe_that_overrides_a_models_preprocessing_is_noted(
         Request(model=str(trained), output=tmp_path / "run", overrides=("preprocess.mean=0.5",))
     )
     assert "replaces that of" in session.prepared.notes[0]
-    with pytest.raises(UsageError, match="asks for pictures of"):
+    with pytest.raises(UsageError, match="Pictures of 64×64 are asked for"):
         prepare(Request(model=str(trained), overrides=("preprocess.size=64",)))
 
 

@@ -118,6 +118,6 @@ def _text(made: "Frozen") -> str:
         return "\n".join((*lines, "nothing is written: --dry-run"))
     path = shlex.quote(str(made.path))
     following = [f"  zoo summary {path}"]
-    if after.trainable_params and not made.description.is_headless:
+    if after.trainable_params or made.description.is_headless:  # a new head always learns
         following.append(f"  zoo train {path}")
     return "\n".join((*lines, str(made.path), "", "next:", *following))

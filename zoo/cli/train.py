@@ -15,6 +15,8 @@ from zoo.cli.options import (
     Device,
     Force,
     HeadForm,
+    InChannels,
+    InputSize,
     Offline,
     OnBad,
     OptimizerName,
@@ -27,6 +29,7 @@ from zoo.cli.options import (
     SplitFile,
     Threads,
     Weights,
+    parse_size,
 )
 from zoo.cli.output import Result
 from zoo.cli.trained import trained
@@ -69,6 +72,8 @@ def train(
             "or all-but-head. Repeatable.",
         ),
     ] = None,
+    input_size: InputSize = None,
+    in_channels: InChannels = None,
     epochs: Annotated[
         int | None, typer.Option(min=1, metavar="N", help="Passes over the training split.")
     ] = None,
@@ -165,6 +170,8 @@ def train(
         "--head": head,
         "--keep-head": keep_head,
         "--freeze": freeze,
+        "--input-size": input_size,
+        "--in-channels": in_channels,
         "--split-file": split_file,
         "--set LAYER.FIELD": for_layers,
     }
@@ -204,6 +211,10 @@ def train(
     for_recipe += [
         f"train.{key}={_yaml(value)}" for key, value in flags.items() if value is not None
     ]
+    if (size := parse_size(input_size)) is not None:
+        for_recipe.append(f"preprocess.size=[{size[0]}, {size[1]}]")
+    if in_channels is not None:
+        for_recipe.append(f"preprocess.channels={in_channels}")
     for_recipe += on_bad_setting(on_bad)
     for directory in (resume, output if force else None):
         if directory is not None:

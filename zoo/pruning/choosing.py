@@ -3,14 +3,14 @@
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from fnmatch import fnmatchcase
 from typing import Literal
 
 import torch
 from torch import Tensor, nn
 from torch_pruning.pruner import importance
 
-from zoo.errors import StructureError, UsageError, did_you_mean
+from zoo.errors import StructureError
+from zoo.layers import containers, paths_matching
 from zoo.pruning.dependencies import Group
 
 Importance = Literal["l1", "l2", "taylor", "random"]
@@ -48,19 +48,11 @@ def kept_by(globs: Sequence[str], network: nn.Module) -> set[str]:
     """The layers that globs mean; one that means a container means all in it.
 
     Raises:
-        UsageError: a glob matches nothing.
+        StructureError: a glob matches nothing.
     """
+    tops = {path for glob in globs for path in paths_matching(network, glob)}
     names = [name for name, _ in network.named_modules() if name]
-    kept: set[str] = set()
-    for glob in globs:
-        found = [name for name in names if fnmatchcase(name, glob)]
-        if not found:
-            raise UsageError(
-                f"--keep {glob} matches no layer. {did_you_mean(glob, names)}".rstrip(),
-                hint="zoo summary lists them.",
-            )
-        kept |= {n for n in names for top in found if n == top or n.startswith(f"{top}.")}
-    return kept
+    return {name for name in names if not tops.isdisjoint((name, *containers(name)))}
 
 
 def scored(groups: Sequence[Group], policy: Policy) -> list[Scored]:

@@ -1,7 +1,6 @@
 """The edit `remove`: a layer or a block whose output has its input's shape is passed over."""
 
 from collections.abc import Iterable
-from fnmatch import fnmatchcase
 from typing import Any, Literal
 
 import torch
@@ -9,7 +8,7 @@ from pydantic import BaseModel, ConfigDict
 from torch import Tensor, nn
 
 from zoo.errors import StructureError, did_you_mean
-from zoo.layers import Shape, containers
+from zoo.layers import Shape, containers, paths_matching
 from zoo.surgery.shapes import outline_of, shape_text
 
 
@@ -52,17 +51,12 @@ def matching(network: nn.Module, globs: Iterable[str]) -> list[str]:
     Raises:
         StructureError: a glob matches nothing.
     """
-    paths = [path for path, _ in network.named_modules() if path]
-    found: set[str] = set()
-    for glob in globs:
-        matches = {path for path in paths if fnmatchcase(path, glob)}
-        if not matches:
-            raise StructureError(
-                f"No layer matches {glob!r}. {did_you_mean(glob, paths)}".rstrip(),
-                hint="zoo summary MODEL shows the layers; * stands for any characters.",
-            )
-        found |= matches
-    return [path for path in paths if path in found and found.isdisjoint(containers(path))]
+    found = {path for glob in globs for path in paths_matching(network, glob)}
+    return [
+        path
+        for path, _ in network.named_modules()
+        if path in found and found.isdisjoint(containers(path))
+    ]
 
 
 def _check_shapes(network: nn.Module, path: str, input_shape: Shape) -> None:

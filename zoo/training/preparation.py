@@ -242,12 +242,12 @@ def _described(
     wanted, takes = recipe.preprocess.size, description.arguments.input_size
     if wanted not in (None, takes):
         raise UsageError(
-            f"The recipe asks for pictures of {wanted}, but {source.name} has {takes}."
+            f"Pictures of {_sides(wanted)} are asked for, but {source.name} takes {_sides(takes)}."
         )
     channels = recipe.preprocess.channels
     if channels not in (None, description.arguments.in_channels):
         raise UsageError(
-            f"The recipe asks for pictures of {channels} channels, but {source.name} has "
+            f"Pictures of {channels} channels are asked for, but {source.name} takes "
             f"{description.arguments.in_channels}."
         )
     chosen = decide_preprocessing(source.card, description.arguments, recipe.preprocess)
@@ -260,6 +260,10 @@ def _described(
     if description.training is not None:
         return described, []
     return _on_scale_of(description, described, recipe.preprocess)
+
+
+def _sides(size: tuple[int, int]) -> str:
+    return f"{size[0]}×{size[1]}"
 
 
 def _on_scale_of(
