@@ -176,11 +176,14 @@ def test_what_can_not_be_evaluated(tmp_path: Path, trained: Path) -> None:
     described = description.describe(find("lenet5"), num_classes=3)
     modelfile.save(tmp_path / "three", modelfile.build(described), described)
     with pytest.raises(DataError, match="3 classes apart, digits has 10"):
-        evaluate(tmp_path / "three")
+        evaluate(tmp_path / "three", recipe_name="digits")
     other = description.describe(find("lenet5")).model_copy(update={"classes": tuple("abcdefghij")})
     modelfile.save(tmp_path / "letters", modelfile.build(other), other)
     with pytest.raises(DataError, match=r"it lacks a, b, c, .*; 0, 1, 2, .* are new"):
-        evaluate(tmp_path / "letters")
+        evaluate(tmp_path / "letters", recipe_name="digits")
     turned = other.model_copy(update={"classes": tuple("9876543210")})
     modelfile.save(tmp_path / "turned", modelfile.build(turned), turned)
-    assert any("mapped by name" in note for note in evaluate(tmp_path / "turned").notes)
+    assert any(
+        "mapped by name" in note
+        for note in evaluate(tmp_path / "turned", recipe_name="digits").notes
+    )

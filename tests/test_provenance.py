@@ -99,6 +99,24 @@ def test_pictures_added_later_move_no_old_one(
     assert before.preprocessing == after.preprocessing
 
 
+def test_pictures_that_are_gone_are_said(zoo: Zoo, run: Path, pics: Path, tmp_path: Path) -> None:
+    fewer = tmp_path / "fewer"
+    shutil.copytree(pics, fewer)
+    tested = [name for name, split in splits(run).items() if split == "test"]
+    (fewer / tested[0]).unlink()
+    evaluated = zoo("evaluate", run, "--data", fewer, "--json", "--quiet").json
+    assert evaluated["images"] == 11
+    assert "1 picture of the split is no longer there: 1 of test" in evaluated["notes"]
+
+
+def test_a_next_command_names_the_pictures_place_where_nothing_else_does(
+    zoo: Zoo, run: Path, tmp_path: Path
+) -> None:
+    made = tmp_path / "popped.safetensors"
+    assert f"zoo train {made} --data DIR" in zoo("prune", run, "--pop", 1, "-o", made).stdout
+    assert f"zoo evaluate {run}\n" in zoo("show", run).stdout
+
+
 def test_weights_of_a_run_never_learn_its_test_pictures(
     zoo: Zoo, run: Path, pics: Path, tmp_path: Path
 ) -> None:

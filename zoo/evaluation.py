@@ -170,6 +170,12 @@ def open_split(
             hint=f"zoo train {source.name}",
         )
     modelfile.check_has_head(source)
+    if source.description.training is None and recipe_name is None and data_directory is None:
+        raise UsageError(
+            f"{source.name} was not trained by a recipe of zoo's, so it does not say on which "
+            "pictures to judge it.",
+            hint="--recipe RECIPE or --data DIR",
+        )
     task = task_of(
         source,
         recipe_name=recipe_name,
@@ -190,5 +196,5 @@ def open_split(
     pictures = opened.parts[split]
     if not len(pictures):
         raise UsageError(f"The recipe {task.name} has no {split} pictures.")
-    check_classes(source, pictures.classes, task.name)
+    check_classes(source, pictures.classes, task.name, data_directory)
     return Shown(task.name, split, pictures, preprocessing, tuple(notes))

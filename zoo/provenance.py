@@ -100,18 +100,27 @@ def task_of(
     return Task(name, chosen, data, recorded or None, must_match=False)
 
 
-def check_classes(source: Source, classes: tuple[str, ...], recipe_name: str) -> None:
+def check_classes(
+    source: Source, classes: tuple[str, ...], recipe_name: str, directory: Path | None = None
+) -> None:
     """Refuses pictures whose classes are not the model's; their order is mapped by name.
+
+    Args:
+        source: MODEL.
+        classes: of the pictures.
+        recipe_name: what to call the pictures.
+        directory: `--data`.
 
     Raises:
         DataError: names or number differ.
     """
     difference = class_difference(source, classes, recipe_name)
     if difference is not None:
+        place = f" --data {shlex.quote(str(directory))}" if directory else ""
         raise DataError(
             difference,
-            hint=f"zoo train {shlex.quote(source.name)} --recipe {shlex.quote(recipe_name)} puts "
-            "a new head on it.",
+            hint=f"zoo train {shlex.quote(source.name)} --recipe {shlex.quote(recipe_name)}{place} "
+            "puts a new head on it.",
         )
 
 
@@ -128,7 +137,9 @@ def class_difference(source: Source, classes: tuple[str, ...], recipe_name: str)
         missing, surplus = sorted({*ours} - {*classes}), sorted({*classes} - {*ours})
         reasons = [
             f"it lacks {_some(missing)}" if missing else "",
-            f"{_some(surplus)} are new to the model" if surplus else "",
+            f"{_some(surplus)} {'is' if len(surplus) == 1 else 'are'} new to the model"
+            if surplus
+            else "",
         ]
         difference = "; ".join(reason for reason in reasons if reason)
         return f"The classes of {recipe_name} are not those of {source.name}: {difference}."

@@ -42,7 +42,7 @@ def test_weights_bring_what_a_model_file_knows(zoo: Zoo, trained: Path, tmp_path
     ended = zoo("build", "lenet5", "--weights", trained, "-o", out)
     assert ended.code == 0
     assert "classes, preprocessing and recipe come with the weights" in ended.stderr
-    assert "origin         a model file, SHA-256 " in zoo("show", out).stdout
+    assert "started from   a model file, SHA-256 " in zoo("show", out).stdout
     assert (
         zoo("evaluate", out, "--json").json["top1"]
         == (zoo("evaluate", trained, "--json").json["top1"])

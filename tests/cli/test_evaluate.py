@@ -13,6 +13,13 @@ from zoo import evaluation
 Zoo = Callable[..., Ended]
 
 
+def test_a_model_without_a_recipe_asks_for_pictures(zoo: Zoo, tmp_path: Path) -> None:
+    zoo("build", "lenet5", "-o", tmp_path / "m.safetensors")
+    ended = zoo("evaluate", tmp_path / "m.safetensors")
+    assert ended.code == 2
+    assert "does not say on which pictures to judge it" in ended.stderr
+
+
 def test_a_huge_loss_and_a_single_picture(
     zoo: Zoo, trained: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

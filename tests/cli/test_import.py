@@ -36,7 +36,7 @@ def test_summary_and_show(imported: Path, zoo: Zoo) -> None:
     assert "Total params: 87,290" in ours
     shown = zoo("show", imported).stdout
     assert "keras-sequential" in shown
-    assert "origin         Keras file, SHA-256 " in shown
+    assert "started from   Keras file, SHA-256 " in shown
     assert "10, without names" in shown
 
 
@@ -90,7 +90,7 @@ def test_edits_go_on_top(imported: Path, tmp_path: Path, zoo: Zoo) -> None:
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        (("--classes", "a,b,c"), "--classes needs 10 different names, not 3"),
+        (("--classes", "a,b,c"), "--classes needs 10 different names; these are 3"),
         (("--input-size", "32"), "--input-size does not apply: the model takes 28×28"),
         (("--rescale", "1/0"), "expected numbers"),
         (("--rescale", "-1"), "above 0"),

@@ -80,6 +80,15 @@ def test_everything_that_is_wrong_is_found(tmp_path: Path) -> None:
     assert [problem.is_error for problem in found.problems] == [True] * 3 + [False] * 4
 
 
+def test_a_class_with_nothing_to_train_on_is_an_error(tmp_path: Path) -> None:
+    for split in ("train", "val"):
+        write_folder(tmp_path / split, count=12)
+    for path in (tmp_path / "train" / "circle").iterdir():
+        path.write_bytes(b"")
+    problem = next(one for one in checked(tmp_path).problems if one.kind == "empty")
+    assert (problem.path, problem.is_error) == ("circle", True)
+
+
 def test_grayscale_and_sizes(tmp_path: Path) -> None:
     root = write_folder(tmp_path, count=12)
     Image.new("L", (50, 10)).save(root / "circle" / "gray.png")

@@ -303,6 +303,17 @@ def test_the_same_classes_keep_the_head(trained: Path, tmp_path: Path) -> None:
     assert "fresh" not in " ".join(session.prepared.notes)
 
 
+def test_a_model_keeps_its_mean_and_std_where_another_recipe_is_silent(
+    trained: Path, pics: Path, tmp_path: Path
+) -> None:
+    session = prepare(
+        Request(model=str(trained), recipe="folder-finetune", data=pics, output=tmp_path / "r")
+    )
+    found = session.prepared.description.preprocessing
+    assert (found.mean, found.std) == ((0.306,), (0.376,))
+    assert "replace" not in " ".join(session.prepared.notes)
+
+
 def test_a_recipe_that_speaks_of_mean_and_std_says_that_it_replaces_the_weights_own(
     trained: Path, pics: Path, tmp_path: Path
 ) -> None:
@@ -312,4 +323,4 @@ def test_a_recipe_that_speaks_of_mean_and_std_says_that_it_replaces_the_weights_
         )
     )  # fmt: skip
     assert session.prepared.description.preprocessing.mean != (0.306,)
-    assert "replace those of the weights, (0.306,), (0.376,)" in " ".join(session.prepared.notes)
+    assert "replace those of the weights, 0.306 and 0.376" in " ".join(session.prepared.notes)

@@ -4,6 +4,7 @@ import shlex
 from typing import TYPE_CHECKING
 
 from zoo.cli.app import OUTPUT, app, command
+from zoo.cli.following import on_model
 from zoo.cli.layer_settings import parse_settings
 from zoo.cli.options import (
     Force,
@@ -75,12 +76,14 @@ def build(
         "weights": published and published.model_dump(),
     }
     path = shlex.quote(str(built.path))
-    following = f"zoo summary {path}"
-    is_ready = built.description.is_trained and built.description.classes
-    following += f"\n  zoo predict {path} PICTURE" if is_ready else f"\n  zoo train {path}"
+    if built.description.is_trained and built.description.classes:
+        further = f"zoo predict {path} PICTURE"
+    else:
+        further = on_model("train", built.path, built.description)
     text = (
         f"{built.path}: {built.description.architecture}, {count(built.after.total_params)} "
-        f"parameters, {built.path.stat().st_size / 1e6:.2f} MB\n\nnext:\n  {following}"
+        f"parameters, {built.path.stat().st_size / 1e6:.2f} MB\n\nnext:\n  zoo summary {path}\n"
+        f"  {further}"
     )
     return Result(document, text)
 

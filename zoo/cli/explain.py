@@ -125,7 +125,7 @@ def pool(
 def _padding(text: str) -> str | int:
     if text in ("valid", "same"):
         return text
-    if not text.isdecimal() or len(text) > 4:
+    if not text.isdecimal() or len(text) > 9:
         raise UsageError(f"--padding {text}: expected valid, same, or a number of pixels.")
     return int(text)
 

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from zoo.cli.app import OUTPUT, app, command
+from zoo.cli.following import on_model
 from zoo.cli.options import DryRun, Force, ModelArg, OutputUnlessDry
 from zoo.cli.output import Column, Result, Table, count, plural
 
@@ -119,5 +120,5 @@ def _text(made: "Frozen") -> str:
     path = shlex.quote(str(made.path))
     following = [f"  zoo summary {path}"]
     if after.trainable_params or made.description.is_headless:  # a new head always learns
-        following.append(f"  zoo train {path}")
+        following.append(f"  {on_model('train', made.path, made.description)}")
     return "\n".join((*lines, str(made.path), "", "next:", *following))

@@ -91,6 +91,9 @@ def parse_count(text: str) -> int:
     factors = {"k": 10**3, "m": 10**6, "g": 10**9, "b": 10**9}
     digits, unit = (text[:-1], text[-1].lower()) if text[-1:].lower() in factors else (text, "")
     try:
-        return int(float(digits.replace(",", "").replace("_", "")) * factors.get(unit, 1))
-    except (ValueError, OverflowError) as error:
-        raise UsageError(f"{text!r} is no number of parameters such as 6M or 87,290.") from error
+        number = int(float(digits.replace(",", "").replace("_", "")) * factors.get(unit, 1))
+    except (ValueError, OverflowError):
+        number = -1
+    if number < 0:
+        raise UsageError(f"{text!r} is no number of parameters such as 6M or 87,290.")
+    return number

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from zoo.cli.app import OUTPUT, app, command
+from zoo.cli.following import on_model
 from zoo.cli.options import (
     DataDirectory,
     Device,
@@ -188,7 +189,7 @@ def _check(
     if len(kinds) > 1:
         raise UsageError(
             f"{' and '.join(kinds)} exclude one another.",
-            hint=f"One after the other: {'--layers' if layers else kinds[0]} first.",
+            hint="One at a time: each writes a model file that the next can take.",
         )
     if pop is not None and pop < 1:
         raise UsageError(f"--pop {pop} takes nothing off.", hint="--pop 1 or more.")
@@ -340,8 +341,10 @@ def _written(found: "Shrunk") -> str:
     where = f"{found.measured_on.device}, fp32, {plural(found.threads, 'thread')}"
     times = found.speed_up
     gained = "no speed-up" if times is None else f"{times:.2f} times as fast"
+    assert found.output is not None
     path = shlex.quote(str(found.output))
+    further = on_model("train", found.output, found.description)
     return (
         f"{found.output}: {gained}, measured one picture at a time ({where})\n\n"
-        f"next:\n  zoo summary {path}\n  zoo train {path}"
+        f"next:\n  zoo summary {path}\n  {further}"
     )

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from zoo import catalog, published
 from zoo.catalog import Architecture
 from zoo.cli.app import app, command
+from zoo.cli.following import on_model
 from zoo.cli.options import ModelArg
 from zoo.cli.output import Result, compact, count, percent, plural, shape
 
@@ -104,6 +105,7 @@ def _file_json(source: "Source") -> dict[str, Any]:
 
 def _file_text(source: "Source") -> str:
     description, model = source.description, shlex.quote(source.name)
+    further = "evaluate" if description.training and description.classes else "train"
     lines = [
         f"{source.name}: {description.architecture}",
         "",
@@ -115,7 +117,7 @@ def _file_text(source: "Source") -> str:
             ("preprocessing", _preprocessing_text(description)),
             ("recipe", description.training.recipe if description.training else "none"),
             ("metrics", _metrics_text(description)),
-            ("origin", description.origin),
+            ("started from", description.origin),
             *(
                 [("weights", _published_text(description.published))]
                 if description.published
@@ -129,7 +131,7 @@ def _file_text(source: "Source") -> str:
         "",
         "next:",
         f"  zoo summary {model}",
-        f"  zoo {'evaluate' if description.training and description.classes else 'train'} {model}",
+        f"  {on_model(further, source.name, description)}",
     ]
     return "\n".join(lines)
 

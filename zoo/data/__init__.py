@@ -122,11 +122,10 @@ def open_data(
     if bad and dataset.on_bad == "error":
         raise refused(bad, len(bad) + sum(len(part.fitted) for part in gathered.values()))
     parts, split_csv = _split(dataset, found, gathered, access)
-    added = _added(split_csv, access)
     if len(train):
         check_classes(parts["train"].targets, found.train.classes)
     preprocessing = _measured(preprocessing, measure, parts["train"])
-    notes = [*found.notes, *added]
+    notes = [*found.notes, *_added(split_csv, access), *_gone(split_csv, access)]
     if bad:
         names = ", ".join(one.path for one in bad[:5]) + (", …" if len(bad) > 5 else "")
         are = "picture can't be read and is" if len(bad) == 1 else "pictures can't be read and are"
@@ -179,6 +178,19 @@ def _added(split_csv: str | None, access: Access) -> list[str]:
     return [f"{new.total():,} {are} new since the split was drawn: {places}"]
 
 
+def _gone(split_csv: str | None, access: Access) -> list[str]:
+    """A note on pictures of an earlier split that are no longer there."""
+    if not access.recorded or split_csv is None:
+        return []
+    here = {digest for _, digest, _ in list(csv.reader(io.StringIO(split_csv)))[1:]}
+    gone = Counter(split for digest, split in access.recorded.items() if digest not in here)
+    if not gone or gone.total() == len(access.recorded):  # the split is of another set
+        return []
+    places = ", ".join(f"{gone[name]:,} of {name}" for name in SPLITS if gone[name])
+    are = "picture of the split is" if gone.total() == 1 else "pictures of the split are"
+    return [f"{gone.total():,} {are} no longer there: {places}"]
+
+
 def check_classes(targets: Tensor, classes: tuple[str, ...]) -> None:
     """After bad pictures are left out and splits drawn, each class must still have one to train on.
 
@@ -188,7 +200,11 @@ def check_classes(targets: Tensor, classes: tuple[str, ...]) -> None:
     counts = torch.bincount(targets, minlength=len(classes)).tolist()
     empty = [name for name, count in zip(classes, counts, strict=True) if not count]
     if empty:
-        raise DataError(f"No picture of {', '.join(empty)} is left in train.")
+        raise DataError(
+            f"No picture of {', '.join(empty)} is left in train: what there is can't be read, or "
+            "is in validation or test.",
+            hint="zoo data check shows each split's pictures by class.",
+        )
 
 
 def _split(

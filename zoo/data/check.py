@@ -18,16 +18,17 @@ from zoo.data.split import SPLITS
 from zoo.errors import DiskError
 from zoo.schema import Dataset
 
-ERRORS = frozenset({"unreadable", "leak"})
+ERRORS = frozenset({"unreadable", "leak", "empty"})
 """Kinds of problem that spoil a training or its figures; the others deserve a look."""
 
 
 @dataclass(frozen=True)
 class Problem:
-    """Something wrong with one picture."""
+    """Something wrong with one picture, or one class."""
 
     kind: str
-    """unreadable, leak (in two splits), conflict (in two classes), duplicate, or suffix."""
+    """unreadable, leak (in two splits), conflict (in two classes), duplicate, suffix, or empty (a
+    class with nothing to train on)."""
     path: str
     message: str
 
@@ -116,6 +117,7 @@ def check(dataset: Dataset, access: Access) -> Check:
     mean, std = _mean_and_std(one for one in training if one.digest)
     shapes = [one.shape for part in seen.values() for one in part if one.digest]
     counts = list(splits["train"].classes.values()) if "train" in splits else [0]
+    problems += _empty(splits)
     return Check(
         splits=splits,
         problems=sorted(problems, key=lambda one: (not one.is_error, one.kind, one.path)),
@@ -210,6 +212,16 @@ def _counts(
         for name, counts in counted.items()
         if counts
     }
+
+
+def _empty(splits: dict[str, SplitCheck]) -> list[Problem]:
+    """Classes that a training would refuse."""
+    train = splits["train"].classes if "train" in splits else {}
+    return [
+        Problem("empty", name, "no picture of this class is in train")
+        for name, count in train.items()
+        if not count
+    ]
 
 
 def _sizes(shapes: list[tuple[int, ...]]) -> dict[str, tuple[int, int]]:

@@ -169,6 +169,12 @@ def _described(
             "The model's first layer scales the pictures itself.",
             hint="--rescale, --mean and --std are for models that do not.",
         )
+    for flag, values in (("--mean", scale.mean), ("--std", scale.std)):
+        if values is not None and len(values) not in (1, arguments.in_channels):
+            raise UsageError(
+                f"{flag} has {len(values)} values, but the network {arguments.in_channels} "
+                "channels."
+            )
     wishes = Preprocess(
         rescale=1.0 if rescales else scale.rescale,
         mean=scale.mean or (0.0,),
@@ -191,7 +197,9 @@ def _check_classes(classes: Sequence[str], after: Shape, count: int) -> None:
     if len(after) != 1 or count < 2:
         raise UsageError("--classes does not apply: the model tells none apart.")
     if len(classes) != count or len({*classes}) != count or not all(classes):
-        raise UsageError(f"--classes needs {count} different names, not {len(classes)}.")
+        raise UsageError(
+            f"--classes needs {count} different names; these are {len({*classes} - {''})}."
+        )
 
 
 def _tensors(

@@ -39,7 +39,7 @@ class Pop(BaseModel):
         if self.layers >= len(rows):
             raise StructureError(
                 f"--pop {self.layers} would leave nothing: the network has {len(rows)} layers.",
-                hint="zoo summary MODEL shows them.",
+                hint=f"--pop {len(rows) - 1} or less; zoo summary shows the layers.",
             )
         followed = Followed(network, input_shape)
         cuts = _Cuts(followed, rows)

@@ -98,7 +98,8 @@ def what_is_frozen(
     norms = sum(frozen.is_held(module) for module in network.modules())
     if still or norms:
         total = sum(p.numel() for p in network.parameters())
-        of_norms = f", and the statistics of {norms} batch norms" if norms else ""
+        of_norms = f", and the statistics of {norms} batch norm" if norms else ""
+        of_norms += "s" if norms > 1 else ""
         notes.append(f"frozen: {sum(p.numel() for p in still):,} of {total:,} parameters{of_norms}")
     head = find_head(network, description.input_shape)
     of_head = {id(p) for p in head.parameters()}

@@ -36,7 +36,7 @@ from zoo.training.requirements import (
 from zoo.training.run import check_run_output, create_run
 from zoo.training.session import Prepared, Session
 from zoo.training.settings import settings_of
-from zoo.training.transfer import with_donors_preprocessing
+from zoo.training.transfer import values_text, with_donors_preprocessing
 from zoo.weights import Donor, transplant
 
 if TYPE_CHECKING:
@@ -257,9 +257,8 @@ def _described(
         kept |= {"std": before.std} if recipe.preprocess.measures_std else {}
         chosen = chosen.model_copy(update=kept)
     described = description.model_copy(update={"preprocessing": chosen})
-    if description.training is not None:
-        return described, []
-    return _on_scale_of(description, described, recipe.preprocess)
+    described, notes = _on_scale_of(description, described, recipe.preprocess)
+    return described, notes if description.training is None else []  # `_replaced` says it then
 
 
 def _sides(size: tuple[int, int]) -> str:
@@ -289,5 +288,5 @@ def _replaced(source: Source, description: Description) -> list[str]:
         return []
     return [
         f"the recipe's preprocessing replaces that of {source.name}: "
-        f"mean {chosen.mean}, std {chosen.std}"
+        f"mean {values_text(chosen.mean)}, std {values_text(chosen.std)}"
     ]

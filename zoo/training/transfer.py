@@ -30,7 +30,8 @@ def with_donors_preprocessing(
     if not silent:
         same = (before.mean, before.std) == (preprocessing.mean, preprocessing.std)
         note = (
-            f"the recipe's mean and std replace those of the weights, {before.mean}, {before.std}"
+            "the recipe's mean and std replace those of the weights, "
+            f"{values_text(before.mean)} and {values_text(before.std)}"
         )
         return preprocessing, [] if same else [note]
     kept = before.model_dump(
@@ -39,6 +40,11 @@ def with_donors_preprocessing(
         }
     )  # fmt: skip
     return preprocessing.model_copy(update=kept), []
+
+
+def values_text(values: Sequence[float]) -> str:
+    """One for each channel, as people write them."""
+    return " ".join(f"{value:g}" for value in values)
 
 
 def trainable_share(train: Train, epoch: int) -> float:
