@@ -45,7 +45,7 @@ MAY_IMPORT = {
     },
     "input_sizes": {"catalog", "description", "layers", "modelfile"},
     "heads": {"layers"},
-    "weights": {"catalog", "description", "heads", "modelfile", "tensorfile"},
+    "weights": {"catalog", "description", "exported", "heads", "modelfile", "tensorfile"},
     "pretrained": {
         "catalog", "data", "description", "downloads", "modelfile", "places", "published", "schema",
         "tensorfile", "weights",
@@ -67,9 +67,10 @@ MAY_IMPORT = {
     },
     "figures": set(),
     "evaluation": {
-        "data", "downloads", "figures", "modelfile", "precision", "provenance", "schema",
+        "data", "downloads", "figures", "modelfile", "precision", "provenance", "runtimes",
+        "schema",
     },
-    "prediction": {"data", "modelfile", "description", "schema", "precision", "devices"},
+    "prediction": {"data", "modelfile", "runtimes", "schema"},
     "training": {
         "data", "schema", "recipe", "layers", "description", "modelfile", "evaluation", "devices",
         "downloads", "freezing", "frozen", "heads", "input_sizes", "precision", "pretrained",
