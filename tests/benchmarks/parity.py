@@ -4,8 +4,8 @@
 
 Weights are random, with batch-norm statistics of a few passes in training mode, so that values stay
 near 1 and outputs differ between pictures. Of each family the smallest network that can be is
-exported pruned (30 % of its channels) and popped (its last layer gone) too. Figures are kept in the file, a line
-each, and what stands there is not measured again. The table is printed as Markdown.
+exported pruned (30 % of its channels) and popped (its last layer gone) too. Figures are kept in the
+file, a line each, and what stands there is not measured again. The table is printed as Markdown.
 """
 
 import argparse
