@@ -86,6 +86,22 @@ ModelArg = Annotated[
         autocompletion=_complete_architecture,
     ),
 ]
+LookedAtArg = Annotated[
+    str,
+    typer.Argument(
+        metavar="MODEL",
+        help="An architecture, a model file, a run directory (its best weights), or an exported "
+        "file.",
+        autocompletion=_complete_architecture,
+    ),
+]
+TrainedArg = Annotated[
+    str,
+    typer.Argument(
+        metavar="MODEL",
+        help="A model file, a run directory (its best weights), or an exported .onnx or .pt2.",
+    ),
+]
 OptionalModelArg = Annotated[
     str | None,
     typer.Argument(
