@@ -80,7 +80,7 @@ def _picture(directory: Path) -> Path:
         (("-o", "out.onnx", "--no-check", "--recipe", "digits"), 2, "--recipe chooses"),
         (("-o", "out.onnx", "--format", "onxn"), 2, "Did you mean onnx?"),
         (("-o", "out.onnx", "--recipe", "digist"), 3, "Did you mean digits?"),
-        (("-o", "out.onnx", "--data", "nowhere"), 2, "nowhere"),
+        (("-o", "out.onnx", "--data", "nowhere"), 4, "nowhere"),
         ((), 2, "Missing option '--output'"),
     ],
 )
