@@ -38,10 +38,14 @@ MAY_IMPORT = {
     "summary": {"layers"},
     "tensorfile": set(),
     "description": {"catalog", "layer_specs", "schema", "tensorfile", "values"},
-    "modelfile": {"catalog", "description", "schema", "surgery", "tensorfile"},
+    "exported": {"description", "tensorfile"},
+    "modelfile": {"catalog", "description", "exported", "schema", "surgery", "tensorfile"},
+    "runtimes": {
+        "data", "description", "devices", "exported", "modelfile", "precision", "schema",
+    },
     "input_sizes": {"catalog", "description", "layers", "modelfile"},
     "heads": {"layers"},
-    "weights": {"catalog", "description", "heads", "modelfile", "tensorfile"},
+    "weights": {"catalog", "description", "exported", "heads", "modelfile", "tensorfile"},
     "pretrained": {
         "catalog", "data", "description", "downloads", "modelfile", "places", "published", "schema",
         "tensorfile", "weights",
@@ -63,13 +67,18 @@ MAY_IMPORT = {
     },
     "figures": set(),
     "evaluation": {
-        "data", "downloads", "figures", "modelfile", "precision", "provenance", "schema",
+        "data", "downloads", "figures", "modelfile", "precision", "provenance", "runtimes",
+        "schema",
     },
-    "prediction": {"data", "modelfile", "description", "schema", "precision", "devices"},
+    "prediction": {"data", "modelfile", "runtimes", "schema"},
     "training": {
         "data", "schema", "recipe", "layers", "description", "modelfile", "evaluation", "devices",
         "downloads", "freezing", "frozen", "heads", "input_sizes", "precision", "pretrained",
         "provenance", "surgery", "tensorfile", "weights",
+    },
+    "export": {
+        "data", "description", "exported", "heads", "layers", "modelfile", "provenance", "schema",
+        "tensorfile",
     },
     "keras_import": {"description", "layer_specs", "modelfile", "schema", "summary"},
     "explain": {"data", "layers", "modelfile", "schema", "summary"},

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
 # With several keys safetensors writes them in random order; with one, equal models are equal bytes.
 DOCUMENT_KEY = "zoo"
+EXPORT_KEY = "zoo-export"
+"""Of the document of plain tensors that were exported, which are no model file."""
 MAX_HEADER_BYTES = 100_000_000
 _BLOCK_BYTES = 1 << 20
 
@@ -50,6 +52,8 @@ class Header:
     document: dict[str, Any] | None
     """None where another program wrote the file."""
     entries: dict[str, Entry]
+    exported: str | None = None
+    """What stands under `zoo-export`."""
 
 
 def read_header(path: Path) -> Header:
@@ -73,6 +77,7 @@ def read_header(path: Path) -> Header:
         document = json.loads(metadata[DOCUMENT_KEY]) if DOCUMENT_KEY in metadata else None
         if document is not None and not isinstance(document, dict):
             raise TypeError("the document is no object")
+        exported = metadata.get(EXPORT_KEY)
     except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
         raise _foreign(path, prefix) from error
     end = max((entry.stop for entry in entries.values()), default=8 + length)
@@ -82,7 +87,7 @@ def read_header(path: Path) -> Header:
             f"{size:,} bytes instead of {end:,}.",
             hint="Copy or download it again.",
         )
-    return Header(document, entries)
+    return Header(document, entries, exported)
 
 
 def verify(path: Path, header: Header) -> None:
@@ -130,11 +135,8 @@ def write(path: Path, document: Mapping[str, Any], tensors: "Mapping[str, Tensor
         DiskError: the disk is full, or there is no permission.
     """
     import torch
-    from safetensors import SafetensorError
-    from safetensors.torch import save_file
 
-    # safetensors refuses tensors that share memory, so tied ones are written twice.
-    plain = {name: tensor.detach().cpu().contiguous().clone() for name, tensor in tensors.items()}
+    plain = _plain(tensors)
     entries = {
         name: Entry(str(tensor.dtype).removeprefix("torch."), tuple(tensor.shape), 0, 0)
         for name, tensor in plain.items()
@@ -146,11 +148,32 @@ def write(path: Path, document: Mapping[str, Any], tensors: "Mapping[str, Tensor
     )
     text = _canonical({**document, "digest": digest})
     with atomic_path(path) as temporary:
-        try:
-            save_file(plain, temporary, {DOCUMENT_KEY: text})
-        except SafetensorError as error:
-            number = re.search(r"os error (\d+)", str(error))
-            raise OSError(int(number[1]) if number else 0, str(error)) from error
+        _save(temporary, {DOCUMENT_KEY: text}, plain)
+
+
+def write_plain(path: Path, metadata: Mapping[str, str], tensors: "Mapping[str, Tensor]") -> None:
+    """Writes tensors and metadata, of one key, to a path that nobody else reads yet.
+
+    Raises:
+        OSError: the disk is full, or there is no permission.
+    """
+    _save(path, metadata, _plain(tensors))
+
+
+def _plain(tensors: "Mapping[str, Tensor]") -> "dict[str, Tensor]":
+    # safetensors refuses tensors that share memory, so tied ones are written twice.
+    return {name: tensor.detach().cpu().contiguous().clone() for name, tensor in tensors.items()}
+
+
+def _save(path: Path, metadata: Mapping[str, str], plain: "Mapping[str, Tensor]") -> None:
+    from safetensors import SafetensorError
+    from safetensors.torch import save_file
+
+    try:
+        save_file(dict(plain), path, dict(metadata))
+    except SafetensorError as error:
+        number = re.search(r"os error (\d+)", str(error))
+        raise OSError(int(number[1]) if number else 0, str(error)) from error
 
 
 def size_of(document: Mapping[str, Any], tensors: "Mapping[str, Tensor]") -> int:

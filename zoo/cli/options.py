@@ -53,6 +53,15 @@ class HeadForm(StrEnum):
     flatten = "flatten"
 
 
+class ExportFormat(StrEnum):
+    """`zoo.export.FORMATS`' names, which imports torch."""
+
+    onnx = "onnx"
+    onnx_int8 = "onnx-int8"
+    pt2 = "pt2"
+    safetensors = "safetensors"
+
+
 def _complete_architecture(incomplete: str) -> list[str]:
     library, slash, _ = incomplete.partition("/")
     libraries = [f"{name}/" for name in tables.LIBRARIES]
@@ -76,6 +85,22 @@ ModelArg = Annotated[
         metavar="MODEL",
         help="An architecture, a model file, or a run directory (its best weights).",
         autocompletion=_complete_architecture,
+    ),
+]
+LookedAtArg = Annotated[
+    str,
+    typer.Argument(
+        metavar="MODEL",
+        help="An architecture, a model file, a run directory (its best weights), or an exported "
+        "file.",
+        autocompletion=_complete_architecture,
+    ),
+]
+TrainedArg = Annotated[
+    str,
+    typer.Argument(
+        metavar="MODEL",
+        help="A model file, a run directory (its best weights), or an exported .onnx or .pt2.",
     ),
 ]
 OptionalModelArg = Annotated[

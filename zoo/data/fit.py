@@ -26,7 +26,7 @@ def fit(images: Tensor, preprocessing: Preprocessing) -> Tensor:
     Returns:
         (N, channels, H, W), uint8.
     """
-    images = _to_channels(images, preprocessing.channels)
+    images = to_channels(images, preprocessing.channels)
     content = preprocessing.content
     if preprocessing.fit == "crop":
         images = _to_aspect(images, content)
@@ -66,6 +66,11 @@ def normalize(images: Tensor, preprocessing: Preprocessing) -> Tensor:
         constant(values, images.device, torch.float32)[:, None, None]
         for values in (preprocessing.mean, preprocessing.std)
     )
+    return normalized(images, mean, std, preprocessing)
+
+
+def normalized(images: Tensor, mean: Tensor, std: Tensor, preprocessing: Preprocessing) -> Tensor:
+    """The same with mean and std as tensors, (C, 1, 1), float32, where the pictures are."""
     if not (preprocessing.samplewise_center or preprocessing.samplewise_std_normalization):
         return images * (preprocessing.rescale / std) - mean / std
     images = images * preprocessing.rescale
@@ -108,7 +113,13 @@ def _short(values: Tensor) -> list[float]:
     return [float(f"{value:.6g}") for value in values.tolist()]
 
 
-def _to_channels(images: Tensor, channels: int) -> Tensor:
+def to_channels(images: Tensor, channels: int) -> Tensor:
+    """Gray or repeated, as the network takes them.
+
+    Args:
+        images: (N, 1 or 3, h, w), uint8.
+        channels: of the result; with 1 colours are weighed as Pillow's mode "L" does it.
+    """
     if images.shape[1] == channels:
         return images
     if images.shape[1] == 3:
@@ -127,8 +138,23 @@ def _resize(images: Tensor, size: tuple[int, int], interpolation: str) -> Tensor
 
 def _center(images: Tensor, size: tuple[int, int]) -> Tensor:
     """Adds black around what is too small and cuts what is too large, evenly."""
-    missing_height, missing_width = (
-        side - have for side, have in zip(size, images.shape[-2:], strict=True)
-    )
+    return F.pad(images, _margins(images.shape[-2:], size))
+
+
+def unframed(fitted: Tensor, preprocessing: Preprocessing) -> Tensor:
+    """Fitted pictures in the content's size: without the black around, or black where it was cut.
+
+    Fitting these again gives the same once more.
+
+    Args:
+        fitted: (N, C, H, W), uint8.
+        preprocessing: that they were fitted by.
+    """
+    return F.pad(fitted, [-side for side in _margins(preprocessing.content, preprocessing.size)])
+
+
+def _margins(have: tuple[int, ...], size: tuple[int, int]) -> list[int]:
+    """Pixels to add left, right, above and below; what is negative is cut."""
+    missing_height, missing_width = (side - own for side, own in zip(size, have, strict=True))
     top, left = missing_height // 2, missing_width // 2
-    return F.pad(images, (left, missing_width - left, top, missing_height - top))
+    return [left, missing_width - left, top, missing_height - top]
