@@ -29,6 +29,7 @@ MAY_IMPORT = {
     "architectures": set(),
     "devices": set(),
     "precision": set(),
+    "timing": set(),
     "places": set(),
     "data": {"archives", "downloads", "places", "published", "schema", "values"},
     "activations": set(),
@@ -56,6 +57,7 @@ MAY_IMPORT = {
     "provenance": {"data", "description", "modelfile", "recipe", "schema", "values"},
     "shrinking": {
         "description", "evaluation", "input_sizes", "modelfile", "precision", "summary", "surgery",
+        "timing",
     },
     "pruning": {
         "data", "description", "evaluation", "heads", "layers", "modelfile", "precision",
