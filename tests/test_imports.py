@@ -30,6 +30,7 @@ MAY_IMPORT = {
     "devices": set(),
     "precision": set(),
     "timing": set(),
+    "plotting": set(),
     "places": set(),
     "data": {"archives", "downloads", "places", "published", "schema", "values"},
     "activations": set(),
@@ -70,8 +71,8 @@ MAY_IMPORT = {
     "prediction": {"data", "modelfile", "description", "schema", "precision", "devices"},
     "training": {
         "data", "schema", "recipe", "layers", "description", "modelfile", "evaluation", "devices",
-        "downloads", "freezing", "frozen", "heads", "input_sizes", "precision", "pretrained",
-        "provenance", "surgery", "tensorfile", "weights",
+        "downloads", "freezing", "frozen", "heads", "input_sizes", "plotting", "precision",
+        "pretrained", "provenance", "surgery", "tensorfile", "weights",
     },
     "keras_import": {"description", "layer_specs", "modelfile", "schema", "summary"},
     "explain": {"data", "layers", "modelfile", "schema", "summary"},

@@ -1,0 +1,101 @@
+"""How much memory a classifier takes: measured in a process of its own, which does nothing else.
+
+On a processor that is the process's peak above what it took when torch and the runtimes were
+imported and nothing was opened: weights, activations, workspaces, and what loading takes in
+passing. On a GPU it is the peak of torch's own allocations there.
+"""
+
+import json
+import os
+import resource
+import signal
+import subprocess
+import sys
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from zoo.errors import OutOfMemoryError
+
+PASSES = 3
+_STATUS = Path("/proc/self/status")
+
+
+@dataclass(frozen=True)
+class Job:
+    """What the process opens and runs."""
+
+    model: str
+    """MODEL, or an exported file."""
+    precision: str
+    device: str
+    threads: int
+    batch_size: int
+
+
+def peak_bytes(job: Job) -> int | None:
+    """The peak of a fresh process that opens a classifier and runs it a few times.
+
+    Returns:
+        None where the device counts none of it (MPS).
+
+    Raises:
+        OutOfMemoryError: the process did not find enough.
+    """
+    # Away from the terminal's Ctrl-C: this process is told, and ends the other.
+    process = subprocess.Popen(
+        [sys.executable, "-m", __name__, json.dumps(asdict(job))],
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(path or os.getcwd() for path in sys.path)},
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+    try:
+        answer, complaint = process.communicate()
+    finally:
+        process.kill()
+        process.wait()
+    if process.returncode == -signal.SIGKILL:
+        raise OutOfMemoryError("The system ended the process: memory ran out.")
+    if process.returncode:
+        raise RuntimeError(f"peak memory of {job.model}: {complaint.strip()[-2000:]}")
+    found: int | None = json.loads(answer)
+    return found
+
+
+def _measure(job: Job) -> int | None:
+    """Opens and runs it here, in the fresh process."""
+    import torch
+
+    from zoo.benchmark.contestants import random_images
+    from zoo.precision import choose
+    from zoo.runtimes import open_runtime
+
+    before = _peak_of_this_process()
+    runtime = open_runtime(
+        job.model, choose(job.precision, torch.device(job.device)), threads=job.threads
+    )
+    with torch.inference_mode():
+        prepared = runtime.prepare(random_images(runtime.source, job.batch_size))
+        for _ in range(PASSES):
+            runtime.run(prepared)
+    if job.device == "cpu":
+        return _peak_of_this_process() - before
+    if job.device.startswith("cuda"):
+        return int(torch.cuda.max_memory_allocated(job.device))
+    return None
+
+
+def _peak_of_this_process() -> int:
+    """The most memory that was resident so far, in bytes."""
+    if _STATUS.exists():
+        # Not ru_maxrss: on Linux that begins with the peak of the process that started this one.
+        lines = dict(line.partition(":")[::2] for line in _STATUS.read_text().splitlines())
+        return 1024 * int(lines["VmHWM"].split()[0])
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak if sys.platform == "darwin" else 1024 * peak
+
+
+if __name__ == "__main__":
+    sys.stdout.write(json.dumps(_measure(Job(**json.loads(sys.argv[1])))))
