@@ -40,7 +40,11 @@ MAY_IMPORT = {
     "summary": {"layers"},
     "tensorfile": set(),
     "description": {"catalog", "layer_specs", "schema", "tensorfile", "values"},
-    "modelfile": {"catalog", "description", "schema", "surgery", "tensorfile"},
+    "exported": {"description", "tensorfile"},
+    "modelfile": {"catalog", "description", "exported", "schema", "surgery", "tensorfile"},
+    "runtimes": {
+        "data", "description", "devices", "exported", "modelfile", "precision", "schema",
+    },
     "input_sizes": {"catalog", "description", "layers", "modelfile"},
     "heads": {"layers"},
     "weights": {"catalog", "description", "heads", "modelfile", "tensorfile"},

@@ -304,21 +304,26 @@ def read_description(path: Path, *, verified: bool = True) -> Description:
             "its tensors belong to.",
             hint=f"zoo build ARCHITECTURE --weights {path} -o FILE",
         )
-    version = header.document.get("format")
+    if header.document.get("format") == FORMAT_VERSION and verified:
+        tensorfile.verify(path, header)
+    return from_document(header.document, path)
+
+
+def from_document(document: object, path: Path) -> Description:
+    """What a file's document describes.
+
+    Raises:
+        ModelFileError: it is none that this version reads.
+    """
+    version = document.get("format") if isinstance(document, dict) else None
     if version != FORMAT_VERSION:
         raise ModelFileError(
             f"{path} has format {version}; this zoo {__version__} reads format {FORMAT_VERSION}."
         )
-    if verified:
-        tensorfile.verify(path, header)
     try:
-        description = Description.model_validate(header.document)
+        description = Description.model_validate(document)
     except ValidationError as error:
-        problem = error.errors()[0]
-        place = ".".join(str(part) for part in problem["loc"])
-        reason = problem["msg"].removeprefix("Value error, ")
-        where = f"{place}: " if place else ""
-        raise ModelFileError(f"{path} is no model file: {where}{reason}.") from error
+        raise ModelFileError(f"{path} is no model file: {problem_of(error)}.") from error
     card = catalog.lookup(description.architecture)
     if card is None:
         raise ModelFileError(
@@ -327,3 +332,11 @@ def read_description(path: Path, *, verified: bool = True) -> Description:
     if card.is_imported != (description.arguments.layers is not None):
         raise ModelFileError(f"{path} is no model file: no {card.name} has such layers.")
     return description
+
+
+def problem_of(error: ValidationError) -> str:
+    """The first thing that is wrong with a document, and where in it."""
+    problem = error.errors()[0]
+    place = ".".join(str(part) for part in problem["loc"])
+    reason = problem["msg"].removeprefix("Value error, ")
+    return f"{place}: {reason}" if place else reason

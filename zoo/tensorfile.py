@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
 # With several keys safetensors writes them in random order; with one, equal models are equal bytes.
 DOCUMENT_KEY = "zoo"
+EXPORT_KEY = "zoo-export"
+"""Of the document of plain tensors that were exported, which are no model file."""
 MAX_HEADER_BYTES = 100_000_000
 _BLOCK_BYTES = 1 << 20
 
@@ -50,6 +52,8 @@ class Header:
     document: dict[str, Any] | None
     """None where another program wrote the file."""
     entries: dict[str, Entry]
+    exported: str | None = None
+    """What stands under `zoo-export`."""
 
 
 def read_header(path: Path) -> Header:
@@ -73,6 +77,7 @@ def read_header(path: Path) -> Header:
         document = json.loads(metadata[DOCUMENT_KEY]) if DOCUMENT_KEY in metadata else None
         if document is not None and not isinstance(document, dict):
             raise TypeError("the document is no object")
+        exported = metadata.get(EXPORT_KEY)
     except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
         raise _foreign(path, prefix) from error
     end = max((entry.stop for entry in entries.values()), default=8 + length)
@@ -82,7 +87,7 @@ def read_header(path: Path) -> Header:
             f"{size:,} bytes instead of {end:,}.",
             hint="Copy or download it again.",
         )
-    return Header(document, entries)
+    return Header(document, entries, exported)
 
 
 def verify(path: Path, header: Header) -> None:
