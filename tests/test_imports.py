@@ -72,6 +72,10 @@ MAY_IMPORT = {
     "evaluation": {
         "data", "downloads", "figures", "modelfile", "precision", "provenance", "schema",
     },
+    "benchmark": {
+        "devices", "evaluation", "input_sizes", "modelfile", "plotting", "precision", "runtimes",
+        "summary", "timing",
+    },
     "prediction": {"data", "modelfile", "description", "schema", "precision", "devices"},
     "training": {
         "data", "schema", "recipe", "layers", "description", "modelfile", "evaluation", "devices",

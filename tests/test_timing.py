@@ -84,7 +84,7 @@ def test_one_pass_in_twenty_exceeds_p95() -> None:
 
 
 def test_steady_things_settle_at_once(clock: Clock) -> None:
-    turns = Turns([clock.takes(1.0), clock.takes(40.0)], goal=Goal(spread=0.01, seconds=60))
+    turns = Turns([clock.takes(1.0), clock.takes(40.0)], Goal(spread=0.01, seconds=60))
     assert list(turns.rounds()) == list(range(1, FEWEST_ROUNDS + 1))
     assert turns.settled
     assert [times.median_ms for times in turns.times] == pytest.approx([1.0, 40.0])
@@ -93,9 +93,7 @@ def test_steady_things_settle_at_once(clock: Clock) -> None:
 
 
 def test_unsteady_things_take_until_time_is_up(clock: Clock) -> None:
-    turns = Turns(
-        [clock.takes(50.0, 100.0), clock.takes(30.0)], goal=Goal(spread=0.01, seconds=2.0)
-    )
+    turns = Turns([clock.takes(50.0, 100.0), clock.takes(30.0)], Goal(spread=0.01, seconds=2.0))
     rounds = len(list(turns.rounds()))
     assert not turns.settled
     assert 4.0 <= turns.seconds < 4.0 + 0.2
@@ -105,7 +103,7 @@ def test_unsteady_things_take_until_time_is_up(clock: Clock) -> None:
 
 
 def test_an_interval_needs_six_rounds_whatever_the_limit(clock: Clock) -> None:
-    turns = Turns([clock.takes(1000.0, 3000.0)], goal=Goal(spread=0.01, seconds=0.1))
+    turns = Turns([clock.takes(1000.0, 3000.0)], Goal(spread=0.01, seconds=0.1))
     assert len(list(turns.rounds())) == FEWEST_ROUNDS
     assert not turns.settled
 
@@ -116,7 +114,7 @@ def test_the_first_passes_do_not_count(clock: Clock) -> None:
     def one() -> None:
         clock.seconds += next(slow_start) / 1000
 
-    turns = Turns([one], goal=Goal(spread=0.01, seconds=1))
+    turns = Turns([one], Goal(spread=0.01, seconds=1))
     list(turns.rounds())
     assert max(turns.times[0].passes_ms) == pytest.approx(1.0)
 
@@ -132,7 +130,7 @@ def test_rounds_are_shuffled_by_the_seed(clock: Clock) -> None:
 
             return one
 
-        turns = Turns([thing(index) for index in range(4)], goal=Goal(), seed=seed)
+        turns = Turns([thing(index) for index in range(4)], Goal(), seed=seed)
         list(turns.rounds())
         return called[-4 * FEWEST_ROUNDS :]
 
@@ -144,7 +142,7 @@ def test_rounds_are_shuffled_by_the_seed(clock: Clock) -> None:
 
 
 def test_what_was_measured_stays_when_it_is_interrupted(clock: Clock) -> None:
-    turns = Turns([clock.takes(30.0)], goal=Goal())
+    turns = Turns([clock.takes(30.0)], Goal())
     for done in turns.rounds():
         if done == 2:
             break

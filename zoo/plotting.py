@@ -1,5 +1,6 @@
 """What every diagram needs: matplotlib, asked for before there is work to lose, and a PNG."""
 
+import warnings
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -39,5 +40,6 @@ def write_png(figure: "Figure", path: Path) -> None:
     Raises:
         DiskError: the disk is full, or there is no permission.
     """
-    with atomic_path(path) as temporary:
+    with atomic_path(path) as temporary, warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Glyph")  # a name's letters that the font lacks
         figure.savefig(temporary, format="png")

@@ -100,7 +100,7 @@ def _rank(count: int) -> int:
 class Turns:
     """Things that take turns at being timed."""
 
-    def __init__(self, things: Sequence[Pass], *, goal: Goal, seed: int = 0) -> None:
+    def __init__(self, things: Sequence[Pass], goal: Goal, *, seed: int = 0) -> None:
         """Measures nothing yet.
 
         Args:
@@ -119,21 +119,9 @@ class Turns:
         self._draws = random.Random(seed)  # noqa: S311
         self._blocks: list[int] = []
 
-    def warm_up(self, index: int) -> None:
-        """Passes of one thing that don't count: the first ones compile, allocate and fill caches."""
-        assert index == len(self._blocks)
-        start, took_ms = time.perf_counter(), []
-        while len(took_ms) < _WARM_UPS and (
-            len(took_ms) < 1 or time.perf_counter() - start < _WARM_SECONDS
-        ):
-            took_ms.append(_timed_ms(self._things[index]))
-        passes = int(1000 * _BLOCK_SECONDS / max(min(took_ms), 1e-6))
-        self._blocks.append(max(1, min(_MOST_IN_A_BLOCK, passes)))
-
     def rounds(self) -> Iterator[int]:
         """Measures; yields the number of finished rounds after each, so that one can stop."""
-        for index in range(len(self._blocks), len(self._things)):
-            self.warm_up(index)
+        self._blocks = [_warmed_up(thing) for thing in self._things]
         start, order = time.perf_counter(), list(range(len(self._things)))
         limit = self._goal.seconds * len(order)
         done = 0
@@ -150,17 +138,27 @@ class Turns:
 
     def _block(self, index: int) -> list[float]:
         one, passes = self._things[index], self._blocks[index]
-        if passes > 1:  # the caches hold what the thing before used; long passes fill them in passing
+        if (
+            passes > 1
+        ):  # the caches hold what the thing before used; long passes fill them in passing
             one()
         return [_timed_ms(one) for _ in range(passes)]
 
 
 def medians_ms(things: Sequence[Pass], goal: Goal) -> list[float]:
     """The median time of each, in milliseconds."""
-    turns = Turns(things, goal=goal)
+    turns = Turns(things, goal)
     for _ in turns.rounds():
         pass
     return [times.median_ms for times in turns.times]
+
+
+def _warmed_up(one: Pass) -> int:
+    """How many passes fill a block, found by those that don't count: the first ones are slow."""
+    start, took_ms = time.perf_counter(), [_timed_ms(one)]
+    while len(took_ms) < _WARM_UPS and time.perf_counter() - start < _WARM_SECONDS:
+        took_ms.append(_timed_ms(one))
+    return max(1, min(_MOST_IN_A_BLOCK, int(1000 * _BLOCK_SECONDS / max(min(took_ms), 1e-6))))
 
 
 def _timed_ms(one: Pass) -> float:

@@ -1,0 +1,233 @@
+"""How fast models are, and what they cost: side by side, under the same noise.
+
+`Benchmark` opens every model in every format and arithmetic, then times them in turns. What it has
+measured so far is in its `rows` at any moment, also when it is interrupted.
+"""
+
+import shlex
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+
+from zoo import devices
+from zoo.benchmark.ceiling import ceiling
+from zoo.benchmark.contestants import Contestant, check_names, contestants, random_images
+from zoo.benchmark.memory import Job, peak_bytes
+from zoo.benchmark.row import Row as Row
+from zoo.errors import OutOfMemoryError, UsageError, is_out_of_memory
+from zoo.evaluation import Shown
+from zoo.modelfile import Source
+from zoo.precision import Precision
+from zoo.runtimes import TorchRuntime
+from zoo.timing import CONFIDENCE, Goal, Pass, Times, Turns
+
+
+@dataclass(frozen=True)
+class Request:
+    """What to measure, and how."""
+
+    models: tuple[str, ...]
+    formats: tuple[str, ...] = ("torch",)
+    precisions: tuple[str, ...] = ("fp32",)
+    batch_sizes: tuple[int, ...] = (1,)
+    device: str = "cpu"
+    threads: int | None = None
+    """Of the processor; None leaves torch its own choice."""
+    goal: Goal = field(default_factory=Goal)
+    seed: int = 0
+    """Draws the order of each round."""
+    with_memory: bool = True
+    """Whether to start a process for each row that measures its peak memory."""
+    shown: Callable[[Source], Shown] | None = None
+    """Opens the pictures to judge each model by; None judges none."""
+
+
+@dataclass
+class _Lane:
+    """A row to be: what is timed, and what is known of it besides."""
+
+    contestant: Contestant
+    batch_size: int
+    times: Times
+    peak_memory_bytes: int | None = None
+
+
+class Benchmark:
+    """Measures what a request asks for."""
+
+    def __init__(self, request: Request) -> None:
+        """Opens every model, and the pictures to judge it by; nothing is measured yet.
+
+        Raises:
+            NotFoundError: a MODEL is nothing.
+            UsageError: a format or arithmetic that there is not, the same thing twice, or a model
+                that the recipe can't judge.
+            ModelFileError: a file is refused or corrupt.
+            OutOfMemoryError: a model does not fit.
+        """
+        check_names(request.models, request.formats, request.precisions)
+        devices.use_threads(request.threads)
+        self.request = request
+        self.threads = torch.get_num_threads()
+        self.ceilings: dict[Precision, float] = {}
+        """Multiply-adds in a second of matrix products."""
+        self.too_large: list[str] = []
+        """What did not fit into memory, and has no row or no figure of its memory."""
+        self.turns: Turns | None = None
+        """The timing, once it has begun."""
+        self._lanes: list[_Lane] = []
+        self._top1: dict[Contestant, float] = {}
+        self._contestants = list(
+            contestants(
+                request.models,
+                request.formats,
+                request.precisions,
+                device=torch.device(request.device),
+                threads=request.threads,
+            )
+        )
+        self.judged_by = self._pictures()
+        """The pictures that the accuracy of each model is of, by its name."""
+
+    def run(self) -> Iterator[str]:
+        """Measures all, and before each part yields what it will be, for people."""
+        if self.judged_by:
+            yield f"accuracy of {_counted(len(self._contestants), 'network')}"
+            for one in self._contestants:
+                self._top1[one] = self._accuracy(one)
+        for arithmetic in dict.fromkeys(one.runtime.precision for one in self._contestants):
+            self.ceilings[arithmetic] = ceiling(arithmetic)
+        count = len(self._contestants) * len(self.request.batch_sizes)
+        yield (
+            f"latency: {_counted(count, 'row')}, until every median is known within "
+            f"±{100 * self.request.goal.spread:g} % or {self.request.goal.seconds:g} s a row are up"
+        )
+        with torch.inference_mode():
+            self._time()
+        if self.request.with_memory:
+            yield f"peak memory: {_counted(count, 'process', 'processes')}, one after the other"
+            for lane in self._lanes:
+                self._measure_memory(lane)
+
+    confidence = CONFIDENCE
+
+    @property
+    def rows(self) -> list[Row]:
+        """Those that were timed at least once, in the order of the request."""
+        return [self._row(lane) for lane in self._lanes if lane.times.medians_ms]
+
+    @property
+    def settled(self) -> bool:
+        """Whether every median is known as well as was asked for."""
+        return self.turns is not None and self.turns.settled
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What people should know of the figures."""
+        of_pictures = [note for shown in self.judged_by.values() for note in shown.notes]
+        return tuple(dict.fromkeys(of_pictures))
+
+    @property
+    def machine(self) -> dict[str, Any]:
+        """What else must be the same where figures are compared."""
+        return {
+            "processor": devices.kind_of(torch.device(self.request.device)),
+            "threads": self.threads,
+            "torch": torch.__version__,
+        }
+
+    def _pictures(self) -> dict[str, Shown]:
+        if self.request.shown is None:
+            return {}
+        sources = {one.name: one.runtime.source for one in self._contestants}
+        for source in sources.values():
+            if source.path is None or not source.description.is_trained:
+                raise UsageError(
+                    f"--recipe: {source.name} has nothing trained in it to judge.",
+                    hint=f"zoo train {shlex.quote(source.name)}",
+                )
+        return {name: self.request.shown(source) for name, source in sources.items()}
+
+    def _accuracy(self, one: Contestant) -> float:
+        assert isinstance(one.runtime, TorchRuntime)
+        return self.judged_by[one.name].figures(one.runtime.network, one.runtime.precision).top1
+
+    def _time(self) -> None:
+        """Times all in turns; what does not fit into memory is left out."""
+        ready: list[tuple[Contestant, int, Pass]] = []
+        for one in self._contestants:
+            for size in self.request.batch_sizes:
+                try:
+                    ready.append((one, size, _pass(one, size)))
+                except Exception as error:
+                    self._note_too_large(one, size, error)
+        self.turns = Turns([run for *_, run in ready], self.request.goal, seed=self.request.seed)
+        self._lanes = [
+            _Lane(one, size, times)
+            for (one, size, _), times in zip(ready, self.turns.times, strict=True)
+        ]
+        for _ in self.turns.rounds():
+            pass
+
+    def _measure_memory(self, lane: _Lane) -> None:
+        one = lane.contestant
+        job = Job(
+            one.file,
+            one.runtime.precision.name,
+            str(one.device),
+            self.threads,
+            lane.batch_size,
+        )
+        try:
+            lane.peak_memory_bytes = peak_bytes(job)
+        except OutOfMemoryError as error:
+            self._note_too_large(one, lane.batch_size, error)
+
+    def _note_too_large(self, one: Contestant, batch_size: int, error: Exception) -> None:
+        if not (isinstance(error, OutOfMemoryError) or is_out_of_memory(error)):
+            raise error
+        self.too_large.append(f"{one}, {_counted(batch_size, 'picture')} at a time")
+
+    def _row(self, lane: _Lane) -> Row:
+        one, times = lane.contestant, lane.times
+        per_second = 1000 * lane.batch_size / times.median_ms
+        highest = self.ceilings.get(one.runtime.precision) if one.has_ceiling else None
+        return Row(
+            model=one.name,
+            format=one.format,
+            precision=one.precision,
+            batch_size=lane.batch_size,
+            latency_ms=times.median_ms,
+            interval_ms=times.interval_ms,
+            spread=times.spread,
+            p95_ms=times.p95_ms,
+            images_per_second=per_second,
+            passes=len(times.passes_ms),
+            rounds=len(times.medians_ms),
+            params=one.cost.params,
+            mult_adds=one.cost.mult_adds,
+            file_bytes=one.cost.file_bytes,
+            peak_memory_bytes=lane.peak_memory_bytes,
+            ceiling_share=per_second * one.cost.mult_adds / highest if highest else None,
+            top1=self._top1.get(one),
+            device=str(one.device),
+            threads=self.threads,
+        )
+
+
+def _pass(one: Contestant, batch_size: int) -> Pass:
+    """One forward pass of so many pictures, which has succeeded once."""
+    prepared = one.runtime.prepare(random_images(one.runtime.source, batch_size))
+
+    def run() -> None:
+        one.run(prepared)
+        one.runtime.precision.finish()
+
+    run()
+    return run
+
+
+def _counted(count: int, noun: str, nouns: str = "") -> str:
+    return f"{count:,} {noun if count == 1 else nouns or f'{noun}s'}"

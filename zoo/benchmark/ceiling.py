@@ -18,9 +18,9 @@ _DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 def ceiling(arithmetic: Precision) -> float:
     """The largest rate at which square matrices are multiplied, in multiply-adds a second.
 
-    The fastest of all passes counts: noise slows them down and never speeds them up. With Winograd's
-    algorithm, a convolution does its nominal multiply-adds with fewer, so a network may come out
-    above a ceiling.
+    The fastest of all passes counts: noise slows them down and never speeds them up. With
+    Winograd's algorithm, a convolution does its nominal multiply-adds with fewer, so a network may
+    come out above a ceiling.
 
     Args:
         arithmetic: of the products, and where; the threads are those of the process.

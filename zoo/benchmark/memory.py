@@ -42,7 +42,7 @@ def peak_bytes(job: Job) -> int | None:
         OutOfMemoryError: the process did not find enough.
     """
     # Away from the terminal's Ctrl-C: this process is told, and ends the other.
-    process = subprocess.Popen(
+    process = subprocess.Popen(  # noqa: S603
         [sys.executable, "-m", __name__, json.dumps(asdict(job))],
         env={**os.environ, "PYTHONPATH": os.pathsep.join(path or os.getcwd() for path in sys.path)},
         stdin=subprocess.DEVNULL,

@@ -78,6 +78,14 @@ ModelArg = Annotated[
         autocompletion=_complete_architecture,
     ),
 ]
+ModelsArg = Annotated[
+    list[str],
+    typer.Argument(
+        metavar="MODEL...",
+        help="Architectures, model files or run directories (their best weights).",
+        autocompletion=_complete_architecture,
+    ),
+]
 OptionalModelArg = Annotated[
     str | None,
     typer.Argument(
