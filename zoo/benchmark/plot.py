@@ -12,12 +12,14 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
     from matplotlib.lines import Line2D
+    from matplotlib.ticker import Locator
 
 _PANEL_INCHES = (4.6, 4.2)
 _LEGEND_INCHES = 2.6
 _PANELS_A_ROW = 3
 _SHAPES = "os^DvP*X<>hd"
 _POINTS = 8
+_WIDE = 8.0
 
 
 @dataclass(frozen=True)
@@ -90,6 +92,8 @@ def _kind(row: Row) -> str:
 
 
 def _fill(axes: "Axes", rows: Sequence[Row], measure: _Measure, looks: _Looks) -> None:
+    from matplotlib.ticker import EngFormatter, NullLocator
+
     axes.set_xscale("log")
     axes.set_yscale(measure.scale)
     for row in rows:
@@ -107,12 +111,23 @@ def _fill(axes: "Axes", rows: Sequence[Row], measure: _Measure, looks: _Looks) -
             markeredgecolor="white",
             capsize=3,
         )
-    # Figures as people write them: one decade's worth of latencies has a single power of ten.
-    axes.xaxis.set_major_formatter("{x:g}")
-    axes.xaxis.set_minor_formatter("{x:g}")
-    axes.tick_params(axis="x", which="both", labelrotation=45)
     axes.margins(0.15)
-    axes.grid(visible=True, which="both", alpha=0.3)
+    axes.xaxis.set_major_locator(_ticks(rows))
+    axes.xaxis.set_major_formatter("{x:g}")
+    axes.xaxis.set_minor_locator(NullLocator())
+    if measure.scale == "log":
+        axes.yaxis.set_major_formatter(EngFormatter())
+    axes.grid(visible=True, alpha=0.3)
+
+
+def _ticks(rows: Sequence[Row]) -> "Locator":
+    """1, 2, 5, 10 and so on; evenly where latencies lie so near one another that few of these fit."""
+    from matplotlib.ticker import LogLocator, MaxNLocator
+
+    ends = [end for row in rows for end in row.interval_ms]
+    if max(ends) > _WIDE * min(ends):
+        return LogLocator(subs=(1.0, 2.0, 5.0))
+    return MaxNLocator(nbins=5)
 
 
 def _key(looks: _Looks) -> "Iterator[Line2D]":

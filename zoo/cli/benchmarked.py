@@ -111,7 +111,7 @@ def _document(measured: "Benchmark", png: Path | None) -> dict[str, Any]:
     turns, goal = measured.turns, measured.request.goal
     return {
         "machine": measured.machine,
-        "ceilings": {one.name: rate for one, rate in measured.ceilings.items()},
+        "ceilings": {one.name: top.mult_adds_per_second for one, top in measured.ceilings.items()},
         "measuring": {
             "confidence": measured.confidence,
             "spread": goal.spread,
@@ -143,7 +143,8 @@ def _summary(measured: "Benchmark") -> str:
     )
     where = f"{rows[0].device}, {plural(measured.threads, 'thread')}"
     ceilings = ", ".join(
-        f"{one.name} {rate / 1e9:.1f} G/s" for one, rate in measured.ceilings.items()
+        f"{one.name} {top.mult_adds_per_second / 1e9:.1f} G/s"
+        for one, top in measured.ceilings.items()
     )
     lines = [
         f"{where}: {plural(rounds, 'round')} of turns in {turns.seconds:.1f} s; {sure} (95 % "
