@@ -16,11 +16,9 @@ from zoo.data.loader import evaluation_batches
 from zoo.description import Description, describe
 from zoo.errors import ModelFileError, NotFoundError, UsageError
 from zoo.evaluation import evaluate
-from zoo.precision import Precision
 from zoo.prediction import Classifier, Failed, Prediction
 from zoo.schema import Dataset, Preprocess
 
-FP32 = Precision("fp32", torch.device("cpu"))
 CLASSES = ("circle", "square", "triangle")
 
 
@@ -45,7 +43,7 @@ def gray(classes: tuple[str, ...] = CLASSES) -> Description:
 @pytest.fixture(scope="module")
 def classifier(tmp_path_factory: pytest.TempPathFactory) -> Classifier:
     path = write_model(tmp_path_factory.mktemp("model") / "m.safetensors", gray())
-    return prediction.load(str(path), FP32)
+    return prediction.load(str(path))
 
 
 def predicted(
@@ -105,7 +103,7 @@ def test_probabilities_are_those_of_an_evaluation(
             ]
         )
     found = predicted(
-        prediction.load(str(model), FP32), [root / n for n in opened.parts["train"].names], top=3
+        prediction.load(str(model)), [root / n for n in opened.parts["train"].names], top=3
     )
     labels = []
     for outcome, row in zip(found, expected, strict=True):
@@ -144,7 +142,7 @@ def test_of_equal_outputs_the_first_wins(tmp_path: Path) -> None:
         list(network.parameters())[-1].zero_()
     modelfile.save(path, network, gray())
     (tmp_path / "a.png").write_bytes(encoded(gradient(), "PNG"))
-    (outcome,) = predicted(prediction.load(str(path), FP32), [tmp_path / "a.png"], top=3)
+    (outcome,) = predicted(prediction.load(str(path)), [tmp_path / "a.png"], top=3)
     assert isinstance(outcome, Prediction)
     assert [ranked.label for ranked in outcome.top] == list(CLASSES)
 
@@ -249,9 +247,9 @@ def test_pictures_are_read_a_batch_at_a_time(
 def test_the_precision_computes(tmp_path: Path) -> None:
     path = write_model(tmp_path / "m.safetensors", gray())
     (tmp_path / "a.png").write_bytes(encoded(gradient(), "PNG"))
-    bf16 = prediction.load(str(path), Precision("bf16", torch.device("cpu")))
+    bf16 = prediction.load(str(path), precision="bf16")
     (short,) = predicted(bf16, [tmp_path / "a.png"])
-    (exact,) = predicted(prediction.load(str(path), FP32), [tmp_path / "a.png"])
+    (exact,) = predicted(prediction.load(str(path)), [tmp_path / "a.png"])
     assert isinstance(short, Prediction)
     assert isinstance(exact, Prediction)
     assert short.probability != exact.probability
@@ -260,20 +258,20 @@ def test_the_precision_computes(tmp_path: Path) -> None:
 
 def test_nothing_trained_predicts_nothing(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="lenet5 is an architecture with nothing trained") as error:
-        prediction.load("lenet5", FP32)
+        prediction.load("lenet5")
     assert error.value.hint == "zoo train lenet5"
     described = describe("lenet5")
     path = write_model(tmp_path / "my model", described)
     with pytest.raises(UsageError, match="a model file with nothing trained") as error:
-        prediction.load(str(path), FP32)
+        prediction.load(str(path))
     assert error.value.hint == f"zoo train '{path}'"
     with pytest.raises(NotFoundError):
-        prediction.load(str(tmp_path / "missing"), FP32)
+        prediction.load(str(tmp_path / "missing"))
 
 
 def test_without_class_names_labels_are_indices(tmp_path: Path) -> None:
     path = write_model(tmp_path / "m", gray(classes=()))
-    nameless = prediction.load(str(path), FP32)
+    nameless = prediction.load(str(path))
     assert nameless.labels == ("0", "1", "2")
     assert "names no classes" in nameless.notes[0]
 
@@ -281,8 +279,8 @@ def test_without_class_names_labels_are_indices(tmp_path: Path) -> None:
 def test_a_file_whose_labels_are_not_its_outputs(tmp_path: Path) -> None:
     path = write_model(tmp_path / "m", gray(classes=("a", "b")))
     (tmp_path / "a.png").write_bytes(encoded(gradient(), "PNG"))
-    with pytest.raises(ModelFileError, match="3 numbers a picture, but has 2 labels"):
-        predicted(prediction.load(str(path), FP32), [tmp_path / "a.png"])
+    with pytest.raises(ModelFileError, match="3 numbers a picture, but has 2 classes"):
+        predicted(prediction.load(str(path)), [tmp_path / "a.png"])
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root reads everything")

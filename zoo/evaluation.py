@@ -7,17 +7,23 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from zoo import data, modelfile
+from zoo import data, modelfile, runtimes
 from zoo.data.fitted import Fitted
 from zoo.data.gathering import Progress
-from zoo.data.loader import Batch, evaluation_batches
+from zoo.data.loader import (
+    Batch,
+    evaluation_batch_size,
+    evaluation_batches,
+    fitted_batches,
+)
 from zoo.downloads import Downloads
 from zoo.errors import UsageError
 from zoo.figures import Figures as Figures
 from zoo.figures import Reduce, Sums
 from zoo.modelfile import Source
-from zoo.precision import Precision, choose
+from zoo.precision import Precision
 from zoo.provenance import check_classes, task_of
+from zoo.runtimes import Runtime, open_runtime
 from zoo.schema import Preprocessing
 
 
@@ -96,10 +102,11 @@ def evaluate(
     split: str | None = None,
     device: str = "cpu",
     precision: str = "fp32",
+    threads: int | None = None,
     downloads: Downloads | None = None,
     progress: Progress = lambda _done, _total: None,
 ) -> Evaluation:
-    """Evaluates a model file or a run's best weights.
+    """Evaluates a model file, a run's best weights or an exported file.
 
     Args:
         model: a path; a bare architecture is refused, for nothing in it is trained.
@@ -108,18 +115,22 @@ def evaluate(
         data_directory: `--data`, the first place to look for the pictures.
         split_file: a `split.csv`; left out, the run's own.
         split: train, validation or test; left out, test, or validation where there is no test.
-        device: such as `cpu` or `cuda:0`.
+        device: such as `cpu`, `cuda:0` or `auto`.
         precision: fp32, whose figures agree between machines, bf16, fp16 or auto.
+        threads: of the processor; None is the runtime's own choice.
         downloads: fetches a named set that is nowhere here.
         progress: follows the decoding.
 
     Raises:
         UsageError: MODEL is a bare architecture or has no top, there is no recipe or split to
-            use, or the device lacks the precision.
+            use, the device lacks the precision, or a runtime is not installed.
         DataError: the recipe's classes are not the model's.
+        ModelFileError: the file is refused or corrupt.
     """
-    arithmetic = choose(precision, torch.device(device))
-    source = modelfile.resolve(str(model))
+    source = modelfile.resolve(str(model), exported=True)
+    _check_can_be_judged(source)
+    arithmetic = runtimes.arithmetic(source, device, precision)
+    runtime = open_runtime(source, arithmetic, threads=threads)
     shown = open_split(
         source,
         recipe_name=recipe_name,
@@ -130,9 +141,14 @@ def evaluate(
         downloads=downloads,
         progress=progress,
     )
-    assert source.path is not None
-    figures = shown.figures(modelfile.load_network(source.path, source.description), arithmetic)
-    return Evaluation(shown.notes, source.name, shown.recipe, shown.split, arithmetic.name, figures)
+    return Evaluation(
+        shown.notes,
+        source.name,
+        shown.recipe,
+        shown.split,
+        runtime.arithmetic,
+        shown.figures_in(runtime),
+    )
 
 
 @dataclass(frozen=True)
@@ -151,6 +167,16 @@ class Shown:
         batches = evaluation_batches(self.pictures, self.preprocessing, device=arithmetic.device)
         return evaluate_network(network, batches, self.pictures.classes, precision=arithmetic)
 
+    @torch.inference_mode()
+    def figures_in(self, runtime: Runtime) -> Figures:
+        """How good a classifier is on them, whatever runs it."""
+        device = runtime.precision.device
+        sums = Sums(len(self.pictures.classes), device)
+        at_once = evaluation_batch_size(self.preprocessing)
+        for images, targets in fitted_batches(self.pictures, at_once, device=device):
+            sums.add(runtime.logits(images), targets)
+        return sums.figures(self.pictures.classes)
+
 
 def open_split(
     source: Source,
@@ -164,12 +190,7 @@ def open_split(
     progress: Progress = lambda _done, _total: None,
 ) -> Shown:
     """The pictures to judge a model by; arguments and errors are those of `evaluate`."""
-    if source.path is None:
-        raise UsageError(
-            f"{source.name} is an architecture with nothing trained in it.",
-            hint=f"zoo train {source.name}",
-        )
-    modelfile.check_has_head(source)
+    _check_can_be_judged(source)
     task = task_of(
         source,
         recipe_name=recipe_name,
@@ -192,3 +213,12 @@ def open_split(
         raise UsageError(f"The recipe {task.name} has no {split} pictures.")
     check_classes(source, pictures.classes, task.name)
     return Shown(task.name, split, pictures, preprocessing, tuple(notes))
+
+
+def _check_can_be_judged(source: Source) -> None:
+    if source.path is None:
+        raise UsageError(
+            f"{source.name} is an architecture with nothing trained in it.",
+            hint=f"zoo train {source.name}",
+        )
+    modelfile.check_has_head(source)

@@ -26,6 +26,7 @@ from zoo.errors import (
     UsageError,
     is_out_of_memory,
 )
+from zoo.exported import Exported, container_of, read_exported
 from zoo.schema import Preprocess
 
 if TYPE_CHECKING:
@@ -43,6 +44,8 @@ class Source:
     path: Path | None
     """The model file; None for a bare architecture."""
     description: Description
+    exported: Exported | None = None
+    """What an exported file says of itself besides."""
 
     @property
     def card(self) -> Architecture:
@@ -57,8 +60,9 @@ def resolve(
     in_channels: int | None = None,
     input_size: tuple[int, int] | None = None,
     preprocess: Preprocess | None = None,
+    exported: bool = False,
 ) -> Source:
-    """What MODEL stands for: an architecture, a model file, or a run's best weights.
+    """What MODEL stands for: an architecture, a model file, a run's best weights, an exported file.
 
     An architecture wins over a path of that name; `./name` forces the path.
 
@@ -68,11 +72,12 @@ def resolve(
         in_channels: of a bare architecture.
         input_size: of a bare architecture; height and width.
         preprocess: a recipe's wishes, which the arguments above override.
+        exported: whether a file that was exported for other programs will do.
 
     Raises:
         NotFoundError: it is none of these.
         ModelFileError: the file is refused or corrupt.
-        UsageError: a model file's own arguments can't be changed.
+        UsageError: a model file's own arguments can't be changed, or the file was exported.
     """
     card = catalog.named(model)
     if card is not None:
@@ -84,7 +89,33 @@ def resolve(
             f"{model} has its classes, channels and input size already.",
             hint="--num-classes, --in-channels and --input-size go with an architecture.",
         )
-    return Source(model, path, read_description(path))
+    container = container_of(path)
+    if container is None:
+        return Source(model, path, read_description(path))
+    if not exported:
+        raise refusal(model, container)
+    document = read_exported(path)
+    return Source(model, path, document.description, document)
+
+
+def refusal(name: str, kind: str) -> UsageError:
+    """What to raise where an exported file is of no use.
+
+    Args:
+        name: of the file.
+        kind: what it is.
+    """
+    if kind == "safetensors":
+        return UsageError(
+            f"{name} holds plain tensors, exported for other programs: no model file.",
+            hint="Give the model file or the run that it was exported from.",
+        )
+    what = "a torch.export file" if kind == "pt2" else "an ONNX file"
+    return UsageError(
+        f"{name} is {what}: its network is fixed and its layers can't be reached.",
+        hint="Give the model file or the run that it was exported from; predict, evaluate, "
+        "benchmark, summary, explain layers and show take exported files.",
+    )
 
 
 def locate(model: str) -> Path:
@@ -215,10 +246,14 @@ def load(model: str | Path) -> "nn.Module":
 
     Raises:
         NotFoundError: no such path.
+        UsageError: it was exported for other programs.
         ModelFileError: the file is refused or corrupt, or a tensor does not fit.
         DiskError: it can't be read.
     """
     path = locate(str(model))
+    container = container_of(path)
+    if container is not None:
+        raise refusal(str(model), container)
     return load_network(path, read_description(path))
 
 

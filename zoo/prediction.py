@@ -5,21 +5,21 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import torch
-from torch import Tensor, nn
+from torch import Tensor
 
-from zoo import modelfile
+from zoo import modelfile, runtimes
 from zoo.data.decode import BadPictureError, decode
 from zoo.data.finding import Failed as Failed
 from zoo.data.finding import find as find
 from zoo.data.finding import reason
-from zoo.data.fit import fit, normalize
 from zoo.data.gathering import over_threads
 from zoo.data.loader import evaluation_batch_size
-from zoo.data.placement import to_device
-from zoo.errors import ModelFileError, UsageError
-from zoo.precision import Precision
+from zoo.errors import UsageError
+from zoo.runtimes import Runtime, open_runtime
 from zoo.schema import Preprocessing
+
+_DECODED_AT_ONCE = 16
+"""Pictures of any size, in memory together."""
 
 
 @dataclass(frozen=True)
@@ -50,14 +50,21 @@ class Classifier:
     name: str
     labels: tuple[str, ...]
     """In the order of the logits."""
-    preprocessing: Preprocessing
-    network: nn.Module
-    """Placed where the precision computes, in evaluation mode."""
-    precision: Precision
+    runtime: Runtime
     notes: tuple[str, ...] = ()
     """What the user should know."""
 
-    @torch.inference_mode()
+    @property
+    def preprocessing(self) -> Preprocessing:
+        """How pictures are fitted and normalized."""
+        return self.runtime.source.description.preprocessing
+
+    @property
+    def at_once(self) -> int:
+        """How many pictures are read before they are looked at."""
+        size = evaluation_batch_size(self.preprocessing)
+        return size if self.runtime.fits_pictures else min(size, _DECODED_AT_ONCE)
+
     def logits(self, images: Tensor) -> Tensor:
         """One forward pass.
 
@@ -70,41 +77,42 @@ class Classifier:
         Raises:
             ModelFileError: the network's outputs are not one for each label.
         """
-        images = normalize(to_device(images, self.precision.device), self.preprocessing)
-        logits = self.precision.logits(self.network, images)
-        if logits.shape[1:] != (len(self.labels),):
-            shape = "×".join(str(side) for side in logits.shape[1:])
-            raise ModelFileError(
-                f"{self.name} gives {shape} numbers a picture, but has {len(self.labels)} labels."
-            )
-        return logits
+        return self.runtime.logits(images)
 
 
-def load(model: str, precision: Precision) -> Classifier:
-    """The classifier of a model file or a run.
+def load(
+    model: str, *, device: str = "cpu", precision: str = "fp32", threads: int | None = None
+) -> Classifier:
+    """The classifier of a model file, a run or an exported file.
+
+    Args:
+        model: a path.
+        device: such as `cpu`, `cuda:0` or `auto`.
+        precision: fp32, bf16, fp16 or auto.
+        threads: of the processor; None is the runtime's own choice.
 
     Raises:
         NotFoundError: MODEL is nothing.
-        UsageError: nothing in it is trained, or its top was taken off.
+        UsageError: nothing in it is trained, its top was taken off, the device lacks the precision
+            or a runtime is not installed.
         ModelFileError: the file is refused or corrupt.
     """
-    source = modelfile.resolve(model)
+    source = modelfile.resolve(model, exported=True)
     description = source.description
     if source.path is None or not description.is_trained:
         kind = "an architecture" if source.path is None else "a model file"
-        raise UsageError(
-            f"{source.name} is {kind} with nothing trained in it.",
-            hint=f"zoo train {shlex.quote(source.name)}",
-        )
+        hint = f"zoo train {shlex.quote(source.name)}"
+        if source.exported is not None:
+            kind, hint = "an exported file", "Export a model that was trained."
+        raise UsageError(f"{source.name} is {kind} with nothing trained in it.", hint=hint)
     modelfile.check_has_head(source)
     labels, notes = description.classes, []
     if not labels:
         labels = tuple(str(index) for index in range(description.num_classes))
         notes.append(f"{source.name} names no classes: labels are the indices of its outputs")
-    network = precision.place(modelfile.load_network(source.path, description))
-    return Classifier(
-        source.name, labels, description.preprocessing, network, precision, tuple(notes)
-    )
+    arithmetic = runtimes.arithmetic(source, device, precision)
+    runtime = open_runtime(source, arithmetic, threads=threads)
+    return Classifier(source.name, labels, runtime, tuple(notes))
 
 
 def predict(
@@ -127,29 +135,29 @@ def predict(
     Raises:
         ModelFileError: the network does not fit its labels.
     """
-    size = evaluation_batch_size(classifier.preprocessing)
+    size = classifier.at_once
     for start in range(0, len(pictures), size):
         batch = pictures[start : start + size]
-        fitted = _fitted(batch, classifier.preprocessing, workers)
-        images = [image for image in fitted if isinstance(image, Tensor)]
-        ranked = iter(_ranked(classifier, torch.cat(images), top) if images else ())
+        read = _read(batch, classifier.runtime, workers)
+        images = [image for image in read if isinstance(image, Tensor)]
+        ranked = iter(_ranked(classifier, images, top) if images else ())
         yield [
             image if isinstance(image, Failed) else _prediction(path, next(ranked), min_probability)
-            for path, image in zip(batch, fitted, strict=True)
+            for path, image in zip(batch, read, strict=True)
         ]
 
 
-def _fitted(
-    pictures: Sequence[str | Failed], preprocessing: Preprocessing, workers: int | None
+def _read(
+    pictures: Sequence[str | Failed], runtime: Runtime, workers: int | None
 ) -> list[Tensor | Failed]:
-    """For each picture (1, C, H, W), uint8, or why it can't be read."""
+    """For each picture what the runtime makes of it, or why it can't be read."""
 
     def one(index: int) -> Tensor | Failed:
         path = pictures[index]
         if isinstance(path, Failed):
             return path
         try:
-            return fit(decode(Path(path).read_bytes())[None], preprocessing)
+            return runtime.read(decode(Path(path).read_bytes()))
         except BadPictureError as error:
             return Failed(path, error.message)
         except OSError as error:
@@ -158,9 +166,9 @@ def _fitted(
     return over_threads(len(pictures), one, workers)
 
 
-def _ranked(classifier: Classifier, images: Tensor, top: int) -> list[tuple[Ranked, ...]]:
+def _ranked(classifier: Classifier, images: list[Tensor], top: int) -> list[tuple[Ranked, ...]]:
     """The likeliest labels of each picture."""
-    logits = classifier.logits(images)
+    logits = classifier.runtime.logits_of_read(images)
     # Stable, so that of equal logits the first wins, as it does in an evaluation.
     order = logits.sort(dim=1, descending=True, stable=True).indices[:, :top]  # (N, top)
     probabilities = logits.softmax(dim=1).gather(1, order)  # (N, top)

@@ -14,6 +14,7 @@ from zoo import catalog, modelfile, tensorfile
 from zoo.catalog import Architecture
 from zoo.description import Description, describe, read_description
 from zoo.errors import ModelFileError, UsageError
+from zoo.exported import container_of
 from zoo.files import disk_errors
 from zoo.heads import auxiliary_heads, from_the_head_on
 
@@ -61,7 +62,7 @@ def read_donor(path: Path) -> Donor:
         path: a model file, a run, plain safetensors, or a pickled state dict.
 
     Raises:
-        UsageError: there is no such file.
+        UsageError: there is no such file, or it is an ONNX or torch.export file.
         ModelFileError: the file is refused or corrupt.
         DiskError: it can't be read.
     """
@@ -69,6 +70,9 @@ def read_donor(path: Path) -> Donor:
         path = modelfile.locate(str(path))
     if not path.is_file():
         raise UsageError(f"There is no weights file {path}.")
+    container = container_of(path)
+    if container in ("onnx", "pt2"):
+        raise modelfile.refusal(str(path), container)
     with disk_errors("read", path), path.open("rb") as file:
         is_pickle = tensorfile.is_pickle(file.read(9))
     description, kind = None, "a state dict"

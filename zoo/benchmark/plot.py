@@ -121,7 +121,7 @@ def _fill(axes: "Axes", rows: Sequence[Row], measure: _Measure, looks: _Looks) -
 
 
 def _ticks(rows: Sequence[Row]) -> "Locator":
-    """1, 2, 5, 10 and so on; evenly where latencies lie so near one another that few of these fit."""
+    """1, 2, 5, 10 and so on; evenly where the latencies are so near that few of these fit."""
     from matplotlib.ticker import LogLocator, MaxNLocator
 
     ends = [end for row in rows for end in row.interval_ms]

@@ -11,7 +11,6 @@ from zoo.cli.options import (
     DataDirectory,
     DatasetSettings,
     Device,
-    ModelArg,
     Offline,
     OnBad,
     PrecisionName,
@@ -19,6 +18,7 @@ from zoo.cli.options import (
     RecipeOption,
     SplitFile,
     Threads,
+    TrainedArg,
     check_share,
 )
 from zoo.cli.output import Column, Result, Table, count, figure, percent, plural, terminal_width
@@ -56,7 +56,7 @@ class SplitName(StrEnum):
     table=True,
 )
 def evaluate(
-    model: ModelArg,
+    model: TrainedArg,
     recipe: RecipeOption = None,
     data: DataDirectory = None,
     settings: DatasetSettings = None,
@@ -75,13 +75,12 @@ def evaluate(
     precision: PrecisionOption = PrecisionName.fp32,
     threads: Threads = None,
 ) -> Result:
-    """Evaluate a model file or a run on its recipe's test pictures."""
+    """Evaluate a model file, a run or an exported file on its recipe's test pictures."""
     check_share("--min-top1", min_top1)
     for_recipe = dataset_settings(settings, "evaluate")
 
     from zoo import devices, evaluation
 
-    devices.use_threads(threads)
     devices.keep_freed_memory()
     with watched(offline=offline) as watch:
         found = evaluation.evaluate(
@@ -91,8 +90,9 @@ def evaluate(
             data_directory=data,
             split_file=split_file,
             split=None if split is None else split.value,
-            device=str(devices.choose(device)),
+            device=device,
             precision=precision.value,
+            threads=threads,
             downloads=watch.downloads,
             progress=watch.decoded,
         )

@@ -6,7 +6,7 @@ import typer
 
 from zoo.cli.app import OUTPUT, command
 from zoo.cli.explain import explain
-from zoo.cli.options import InChannels, InputSize, LayerSettings, ModelArg, NoTop, NumClasses
+from zoo.cli.options import InChannels, InputSize, LayerSettings, LookedAtArg, NoTop, NumClasses
 from zoo.cli.outlined import outlined
 from zoo.cli.output import Column, Result, Table, shape, terminal_width
 
@@ -47,7 +47,7 @@ _CSV_COLUMNS = (
     table=True,
 )
 def layers(
-    model: ModelArg,
+    model: LookedAtArg,
     layer: Annotated[
         str | None, typer.Option(metavar="NAME", help="Only this layer, step by step.")
     ] = None,

@@ -82,8 +82,25 @@ ModelsArg = Annotated[
     list[str],
     typer.Argument(
         metavar="MODEL...",
-        help="Architectures, model files or run directories (their best weights).",
+        help="Architectures, model files, run directories (their best weights), or exported .onnx "
+        "and .pt2.",
         autocompletion=_complete_architecture,
+    ),
+]
+LookedAtArg = Annotated[
+    str,
+    typer.Argument(
+        metavar="MODEL",
+        help="An architecture, a model file, a run directory (its best weights), or an exported "
+        "file.",
+        autocompletion=_complete_architecture,
+    ),
+]
+TrainedArg = Annotated[
+    str,
+    typer.Argument(
+        metavar="MODEL",
+        help="A model file, a run directory (its best weights), or an exported .onnx or .pt2.",
     ),
 ]
 OptionalModelArg = Annotated[

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 from zoo.cli.app import OUTPUT
 from zoo.cli.layer_settings import parse_settings
 from zoo.cli.options import parse_size
+from zoo.errors import UsageError
 
 if TYPE_CHECKING:
     from zoo.description import Description
@@ -37,7 +38,14 @@ def outlined(
         num_classes=num_classes,
         in_channels=in_channels,
         input_size=parse_size(input_size),
+        exported=True,
     )
+    if source.exported is not None and (edits or no_top):
+        option = "--set LAYER.FIELD" if edits else "--no-top"
+        raise UsageError(
+            f"{option} does not apply: the network of {source.name}, an exported file, is fixed.",
+            hint="Give the model file or the run that it was exported from.",
+        )
     if source.path is None:
         check_takes(source.description)
     description = modelfile.with_edits(source.description, edits)

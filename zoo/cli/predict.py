@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from zoo.cli.app import OUTPUT, app, check_forms, command
-from zoo.cli.options import Device, PrecisionName, PrecisionOption, Threads, check_share
+from zoo.cli.options import Device, PrecisionName, PrecisionOption, Threads, TrainedArg, check_share
 from zoo.cli.output import Column, Result, Table, percent, plural
 from zoo.cli.watch import watched
 from zoo.errors import (
@@ -33,12 +33,7 @@ if TYPE_CHECKING:
     table=True,
 )
 def predict(
-    model: Annotated[
-        str,
-        typer.Argument(
-            metavar="MODEL", help="A model file, or a run directory (its best weights)."
-        ),
-    ],
+    model: TrainedArg,
     pictures: Annotated[
         list[str],
         typer.Argument(
@@ -74,12 +69,9 @@ def predict(
         check_forms("--jsonl")
 
     from zoo import devices, prediction
-    from zoo.precision import choose
 
-    devices.use_threads(threads)
     devices.keep_freed_memory()
-    arithmetic = choose(precision.value, devices.choose(device))
-    classifier = prediction.load(model, arithmetic)
+    classifier = prediction.load(model, device=device, precision=precision.value, threads=threads)
     for note in classifier.notes:
         OUTPUT.note(note)
     found = list(prediction.find(pictures, getattr(sys.stdin, "buffer", ())))

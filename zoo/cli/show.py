@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from zoo import catalog, published
 from zoo.catalog import Architecture
 from zoo.cli.app import app, command
-from zoo.cli.options import ModelArg
+from zoo.cli.options import LookedAtArg
 from zoo.cli.output import Result, compact, count, percent, plural, shape
 
 if TYPE_CHECKING:
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 @command(app, "show", example="zoo show lenet5\nzoo show runs/lenet5-digits")
-def show(model: ModelArg) -> Result:
+def show(model: LookedAtArg) -> Result:
     """Show an architecture's card, or a model file's edits, classes and origin."""
     card = catalog.named(model)
     if card is not None:
@@ -26,7 +26,7 @@ def show(model: ModelArg) -> Result:
 
     from zoo import modelfile
 
-    source = modelfile.resolve(model)
+    source = modelfile.resolve(model, exported=True)
     return Result(_file_json(source), _file_text(source))
 
 
@@ -98,8 +98,16 @@ def _file_json(source: "Source") -> dict[str, Any]:
         "model": source.name,
         "path": str(source.path),
         "run_status": _run_status(source),
+        "export": _export_json(source),
         **source.description.model_dump(mode="json"),
     }
+
+
+def _export_json(source: "Source") -> dict[str, Any] | None:
+    """What an exported file says of itself besides; None for a model file."""
+    if source.exported is None:
+        return None
+    return source.exported.model_dump(mode="json", exclude={"description"})
 
 
 def _file_text(source: "Source") -> str:
@@ -109,6 +117,7 @@ def _file_text(source: "Source") -> str:
         "",
         *_aligned(
             ("file", str(source.path)),
+            *_export_text(source),
             ("run", _run_status(source) or "none"),
             ("input", shape(description.input_shape)),
             ("classes", _classes_text(description)),
@@ -129,9 +138,48 @@ def _file_text(source: "Source") -> str:
         "",
         "next:",
         f"  zoo summary {model}",
-        f"  zoo {'evaluate' if description.training and description.classes else 'train'} {model}",
+        f"  zoo {_next_command(source)}",
     ]
     return "\n".join(lines)
+
+
+def _next_command(source: "Source") -> str:
+    description, model = source.description, shlex.quote(source.name)
+    is_plain = source.exported is not None and source.exported.kind == "safetensors"
+    if description.training and description.classes and not is_plain:
+        return f"evaluate {model}"
+    if source.exported is None:
+        return f"train {model}"
+    return f"explain layers {model}" if is_plain else f"predict {model} PICTURES..."
+
+
+def _export_text(source: "Source") -> list[tuple[str, str]]:
+    """What an exported file is, takes and gives, and how near it came."""
+    exported = source.exported
+    if exported is None:
+        return []
+    taken = (
+        "float32 N×C×H×W, fitted and normalized"
+        if exported.takes == "normalized"
+        else "uint8 N×height×width×C as decoded, of any size"
+    )
+    lines = [("kind", exported.kind), ("takes", taken), ("gives", exported.gives)]
+    calibration, parity = exported.calibration, exported.parity
+    if calibration is not None:
+        pictures = plural(calibration.images, "picture")
+        lines.append(("calibration", f"{pictures} of {calibration.recipe}"))
+    if parity is None:
+        return [*lines, ("parity", "not checked")]
+    pictures = plural(parity.images, "picture")
+    compared = f"{parity.recipe}'s" if parity.recipe else "random"
+    return [
+        *lines,
+        (
+            "parity",
+            f"largest difference {parity.max_abs_diff:.2g}, top-1 agreement "
+            f"{percent(parity.top1_agreement)} on {pictures} ({compared})",
+        ),
+    ]
 
 
 def _classes_text(description: "Description") -> str:

@@ -10,7 +10,7 @@ from zoo.cli.options import (
     InChannels,
     InputSize,
     LayerSettings,
-    ModelArg,
+    LookedAtArg,
     NoTop,
     NumClasses,
 )
@@ -50,7 +50,7 @@ class Style(StrEnum):
     table=True,
 )
 def summary(
-    model: ModelArg,
+    model: LookedAtArg,
     style: Annotated[
         Style, typer.Option(help="keras draws the table of Keras's model.summary().")
     ] = Style.zoo,

@@ -26,7 +26,7 @@ def fit(images: Tensor, preprocessing: Preprocessing) -> Tensor:
     Returns:
         (N, channels, H, W), uint8.
     """
-    images = _to_channels(images, preprocessing.channels)
+    images = to_channels(images, preprocessing.channels)
     content = preprocessing.content
     if preprocessing.fit == "crop":
         images = _to_aspect(images, content)
@@ -34,7 +34,7 @@ def fit(images: Tensor, preprocessing: Preprocessing) -> Tensor:
         height, width = images.shape[-2:]
         scale = min(content[0] / height, content[1] / width)
         content = max(1, round(height * scale)), max(1, round(width * scale))
-    return _center(_resize(images, content, preprocessing.interpolation), preprocessing.size)
+    return center(_resize(images, content, preprocessing.interpolation), preprocessing.size)
 
 
 def _to_aspect(images: Tensor, content: tuple[int, int]) -> Tensor:
@@ -108,7 +108,13 @@ def _short(values: Tensor) -> list[float]:
     return [float(f"{value:.6g}") for value in values.tolist()]
 
 
-def _to_channels(images: Tensor, channels: int) -> Tensor:
+def to_channels(images: Tensor, channels: int) -> Tensor:
+    """Gray or repeated, as the network takes them.
+
+    Args:
+        images: (N, 1 or 3, h, w), uint8.
+        channels: of the result; with 1 colours are weighed as Pillow's mode "L" does it.
+    """
     if images.shape[1] == channels:
         return images
     if images.shape[1] == 3:
@@ -125,8 +131,13 @@ def _resize(images: Tensor, size: tuple[int, int], interpolation: str) -> Tensor
     return F.interpolate(images, size, mode=mode, antialias=smooth)
 
 
-def _center(images: Tensor, size: tuple[int, int]) -> Tensor:
-    """Adds black around what is too small and cuts what is too large, evenly."""
+def center(images: Tensor, size: tuple[int, int]) -> Tensor:
+    """Adds black around what is too small and cuts what is too large, evenly.
+
+    Args:
+        images: (N, C, h, w).
+        size: height and width of the result.
+    """
     missing_height, missing_width = (
         side - have for side, have in zip(size, images.shape[-2:], strict=True)
     )

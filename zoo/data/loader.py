@@ -143,14 +143,35 @@ def evaluation_batches(
         shard: the part of the pictures that this process takes; None is all.
         device: where they are wanted.
     """
+    at_once = batch_size or evaluation_batch_size(preprocessing)
+    for images, targets in fitted_batches(pictures, at_once, shard=shard, device=device):
+        yield Batch(normalize(images, preprocessing), targets)
+
+
+def fitted_batches(
+    pictures: Fitted,
+    batch_size: int,
+    *,
+    shard: Shard | None = None,
+    device: torch.device | None = None,
+) -> Iterator[tuple[Tensor, Tensor]]:
+    """All pictures once, in order, not yet normalized.
+
+    Args:
+        pictures: fitted.
+        batch_size: pictures at once.
+        shard: the part of the pictures that this process takes; None is all.
+        device: where they are wanted.
+
+    Yields:
+        (N, C, H, W), uint8, and their targets (N,).
+    """
     device = device or torch.device("cpu")
     mine = torch.arange(len(pictures))[(shard or Shard()).part(len(pictures))]
-    at_once = batch_size or evaluation_batch_size(preprocessing)
-    batches = torch.split(mine, at_once) if len(mine) else ()
+    batches = torch.split(mine, batch_size) if len(mine) else ()
     fitted = pictures.batches(batches, device)
     labels = all_to_device([pictures.targets[indices] for indices in batches], device)
-    for images, targets in zip(fitted, labels, strict=True):
-        yield Batch(normalize(images, preprocessing), targets)
+    yield from zip(fitted, labels, strict=True)
 
 
 def evaluation_batch_size(preprocessing: Preprocessing) -> int:
