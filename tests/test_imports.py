@@ -73,8 +73,8 @@ MAY_IMPORT = {
         "data", "downloads", "figures", "modelfile", "precision", "provenance", "schema",
     },
     "benchmark": {
-        "devices", "evaluation", "input_sizes", "modelfile", "plotting", "precision", "runtimes",
-        "summary", "timing",
+        "data", "devices", "downloads", "evaluation", "export", "input_sizes", "modelfile",
+        "plotting", "precision", "runtimes", "summary", "timing",
     },
     "prediction": {"data", "modelfile", "description", "schema", "precision", "devices"},
     "training": {

@@ -21,6 +21,7 @@ from zoo.errors import ModelFileError
 from zoo.files import disk_errors
 
 Kind = Literal["onnx", "onnx-int8", "pt2", "safetensors"]
+Gives = Literal["logits", "probabilities", "features"]
 Container = Literal["onnx", "pt2", "safetensors"]
 
 FORMAT_VERSION = 1
@@ -48,8 +49,8 @@ class Parity(BaseModel):
 
     max_abs_diff: float
     """Of the logits, or of the probabilities where the file gives these."""
-    top1_agreement: float = Field(ge=0, le=1)
-    """Share of pictures with the same likeliest class."""
+    top1_agreement: float | None = Field(ge=0, le=1)
+    """Share of pictures with the same likeliest class; None where it tells none apart."""
     batches: tuple[int, ...]
     """Sizes that were tried."""
     images: int = Field(ge=1)
@@ -78,7 +79,8 @@ class Exported(BaseModel):
     """The model file's own."""
     takes: Literal["normalized", "pictures"] = "normalized"
     """(N, C, H, W) float32, fitted and normalized; or (N, h, w, C) uint8, as decoded."""
-    gives: Literal["logits", "probabilities"] = "logits"
+    gives: Gives = "logits"
+    """Features where its top was taken off."""
     parity: Parity | None = None
     """None where it was not checked."""
     calibration: Calibration | None = None

@@ -135,11 +135,8 @@ def write(path: Path, document: Mapping[str, Any], tensors: "Mapping[str, Tensor
         DiskError: the disk is full, or there is no permission.
     """
     import torch
-    from safetensors import SafetensorError
-    from safetensors.torch import save_file
 
-    # safetensors refuses tensors that share memory, so tied ones are written twice.
-    plain = {name: tensor.detach().cpu().contiguous().clone() for name, tensor in tensors.items()}
+    plain = _plain(tensors)
     entries = {
         name: Entry(str(tensor.dtype).removeprefix("torch."), tuple(tensor.shape), 0, 0)
         for name, tensor in plain.items()
@@ -151,11 +148,32 @@ def write(path: Path, document: Mapping[str, Any], tensors: "Mapping[str, Tensor
     )
     text = _canonical({**document, "digest": digest})
     with atomic_path(path) as temporary:
-        try:
-            save_file(plain, temporary, {DOCUMENT_KEY: text})
-        except SafetensorError as error:
-            number = re.search(r"os error (\d+)", str(error))
-            raise OSError(int(number[1]) if number else 0, str(error)) from error
+        _save(temporary, {DOCUMENT_KEY: text}, plain)
+
+
+def write_plain(path: Path, metadata: Mapping[str, str], tensors: "Mapping[str, Tensor]") -> None:
+    """Writes tensors and metadata, of one key, to a path that nobody else reads yet.
+
+    Raises:
+        OSError: the disk is full, or there is no permission.
+    """
+    _save(path, metadata, _plain(tensors))
+
+
+def _plain(tensors: "Mapping[str, Tensor]") -> "dict[str, Tensor]":
+    # safetensors refuses tensors that share memory, so tied ones are written twice.
+    return {name: tensor.detach().cpu().contiguous().clone() for name, tensor in tensors.items()}
+
+
+def _save(path: Path, metadata: Mapping[str, str], plain: "Mapping[str, Tensor]") -> None:
+    from safetensors import SafetensorError
+    from safetensors.torch import save_file
+
+    try:
+        save_file(dict(plain), path, dict(metadata))
+    except SafetensorError as error:
+        number = re.search(r"os error (\d+)", str(error))
+        raise OSError(int(number[1]) if number else 0, str(error)) from error
 
 
 def size_of(document: Mapping[str, Any], tensors: "Mapping[str, Tensor]") -> int:

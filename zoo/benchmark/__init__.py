@@ -5,46 +5,26 @@ measured so far is in its `rows` at any moment, also when it is interrupted.
 """
 
 import shlex
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Any
 
 import torch
 
-from zoo import devices
+from zoo import devices, modelfile
 from zoo.benchmark.ceiling import Ceiling
 from zoo.benchmark.contestants import Contestant, check_names, contestants, random_images
 from zoo.benchmark.memory import Job, peak_bytes
+from zoo.benchmark.request import Request as Request
 from zoo.benchmark.row import Row as Row
 from zoo.errors import OutOfMemoryError, UsageError, is_out_of_memory
-from zoo.evaluation import Shown
+from zoo.evaluation import Shown, open_split
 from zoo.modelfile import Source
 from zoo.precision import Precision
-from zoo.runtimes import TorchRuntime
-from zoo.timing import CONFIDENCE, Goal, Pass, Times, Turns
+from zoo.timing import CONFIDENCE, Pass, Times, Turns
 
 _SHARE_OF_CEILINGS = 0.05
 """Of the time, for each arithmetic: a ceiling is measured under the same noise as all else."""
-
-
-@dataclass(frozen=True)
-class Request:
-    """What to measure, and how."""
-
-    models: tuple[str, ...]
-    formats: tuple[str, ...] = ("torch",)
-    precisions: tuple[str, ...] = ("fp32",)
-    batch_sizes: tuple[int, ...] = (1,)
-    device: str = "cpu"
-    threads: int | None = None
-    """Of the processor; None leaves torch its own choice."""
-    goal: Goal = field(default_factory=Goal)
-    seed: int = 0
-    """Draws the order of each round."""
-    with_memory: bool = True
-    """Whether to start a process for each row that measures its peak memory."""
-    shown: Callable[[Source], Shown] | None = None
-    """Opens the pictures to judge each model by; None judges none."""
 
 
 @dataclass
@@ -70,8 +50,9 @@ class Benchmark:
             ModelFileError: a file is refused or corrupt.
             OutOfMemoryError: a model does not fit.
         """
-        check_names(request.models, request.formats, request.precisions)
+        check_names(request)
         devices.use_threads(request.threads)
+        devices.keep_freed_memory()
         self.request = request
         self.threads = torch.get_num_threads()
         self.ceilings: dict[Precision, Ceiling] = {}
@@ -82,15 +63,7 @@ class Benchmark:
         """The timing, once it has begun."""
         self._lanes: list[_Lane] = []
         self._top1: dict[Contestant, float] = {}
-        self._contestants = list(
-            contestants(
-                request.models,
-                request.formats,
-                request.precisions,
-                device=torch.device(request.device),
-                threads=request.threads,
-            )
-        )
+        self._contestants = list(contestants(request))
         self.judged_by = self._pictures()
         """The pictures that the accuracy of each model is of, by its name."""
 
@@ -99,7 +72,7 @@ class Benchmark:
         if self.judged_by:
             yield f"accuracy of {_counted(len(self._contestants), 'network')}"
             for one in self._contestants:
-                self._top1[one] = self._accuracy(one)
+                self._top1[one] = self.judged_by[one.name].figures_in(one.runtime).top1
         count = len(self._contestants) * len(self.request.batch_sizes)
         yield (
             f"latency: {_counted(count, 'row')}, until every median is known within "
@@ -134,26 +107,31 @@ class Benchmark:
     def machine(self) -> dict[str, Any]:
         """What else must be the same where figures are compared."""
         return {
-            "processor": devices.kind_of(torch.device(self.request.device)),
+            "processor": devices.kind_of(torch.device("cpu")),
             "threads": self.threads,
             "torch": torch.__version__,
         }
 
     def _pictures(self) -> dict[str, Shown]:
-        if self.request.shown is None:
+        if not self.request.has_pictures:
             return {}
-        sources = {one.name: one.runtime.source for one in self._contestants}
-        for source in sources.values():
+        sources = [modelfile.resolve(model, exported=True) for model in self.request.models]
+        for source in sources:
             if source.path is None or not source.description.is_trained:
                 raise UsageError(
-                    f"--recipe: {source.name} has nothing trained in it to judge.",
+                    f"{source.name} has nothing trained in it whose accuracy could be measured.",
                     hint=f"zoo train {shlex.quote(source.name)}",
                 )
-        return {name: self.request.shown(source) for name, source in sources.items()}
+        return {source.name: self._shown(source) for source in sources}
 
-    def _accuracy(self, one: Contestant) -> float:
-        assert isinstance(one.runtime, TorchRuntime)
-        return self.judged_by[one.name].figures(one.runtime.network, one.runtime.precision).top1
+    def _shown(self, source: Source) -> Shown:
+        return open_split(
+            source,
+            recipe_name=self.request.recipe,
+            data_directory=self.request.data,
+            downloads=self.request.downloads,
+            progress=self.request.progress,
+        )
 
     def _time(self) -> None:
         """Times all in turns; what does not fit into memory is left out."""
@@ -180,6 +158,7 @@ class Benchmark:
         one = lane.contestant
         job = Job(
             one.file,
+            one.format,
             one.runtime.precision.name,
             str(one.device),
             self.threads,
@@ -204,7 +183,7 @@ class Benchmark:
         return Row(
             model=one.name,
             format=one.format,
-            precision=one.precision,
+            precision=one.runtime.arithmetic,
             batch_size=lane.batch_size,
             latency_ms=times.median_ms,
             interval_ms=times.interval_ms,
@@ -229,7 +208,7 @@ def _pass(one: Contestant, batch_size: int) -> Pass:
     prepared = one.runtime.prepare(random_images(one.runtime.source, batch_size))
 
     def run() -> None:
-        one.run(prepared)
+        one.runtime.run(prepared)
         one.runtime.precision.finish()
 
     run()

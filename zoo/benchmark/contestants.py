@@ -1,26 +1,23 @@
 """What is measured: each model in each format and arithmetic, opened once."""
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, get_args
+from typing import TYPE_CHECKING, get_args
 
 import torch
 from torch import Tensor
 
-from zoo import modelfile
+from zoo import devices, modelfile, runtimes
 from zoo.errors import UsageError, did_you_mean
 from zoo.input_sizes import check_takes
 from zoo.modelfile import Source
 from zoo.precision import Name, Precision, choose
-from zoo.runtimes import Format, Runtime, TorchRuntime, open_runtime
+from zoo.runtimes import Format, Runtime, open_runtime
 from zoo.summary import summarize
 
-FORMATS: tuple[Format, ...] = ("torch",)
-"""What a model can be measured as."""
-
-_OWN_ARITHMETIC = {"onnx": "fp32", "onnx-int8": "int8", "pt2": "fp32"}
-"""Of formats whose files compute in one arithmetic alone."""
+if TYPE_CHECKING:
+    from zoo.benchmark.request import Request
 
 
 @dataclass(frozen=True)
@@ -41,100 +38,125 @@ class Contestant:
 
     name: str
     """What to call the model."""
-    file: str
-    """What was opened: the model itself, or a file that was exported from it for this."""
-    format: Format
-    precision: str
-    """Such as `fp32`; `int8` of a quantized file."""
     runtime: Runtime
     cost: Cost
 
-    def run(self, prepared: Any) -> object:
-        """One forward pass."""
-        if isinstance(self.runtime, TorchRuntime) and self.runtime.source.description.is_headless:
-            # Features, whose number nobody has promised.
-            return self.runtime.precision.logits(self.runtime.network, prepared)
-        return self.runtime.run(prepared)
+    @property
+    def format(self) -> Format:
+        """What runs it."""
+        return self.runtime.format
 
     @property
-    def has_ceiling(self) -> bool:
-        """Whether it multiplies as the products do that the ceiling is measured on."""
-        return self.precision == self.runtime.precision.name
+    def file(self) -> str:
+        """What was opened: the model itself, or a file that was exported from it for this."""
+        return self.runtime.source.name
 
     @property
     def device(self) -> torch.device:
         """Where it computes."""
         return self.runtime.precision.device
 
+    @property
+    def has_ceiling(self) -> bool:
+        """Whether it multiplies as the products do that the ceiling is measured on."""
+        return self.runtime.arithmetic == self.runtime.precision.name
+
     def __str__(self) -> str:
-        return f"{self.name} as {self.format} in {self.precision}"
+        return f"{self.name} as {self.format} in {self.runtime.arithmetic}"
 
 
-def check_names(models: Sequence[str], formats: Sequence[str], precisions: Sequence[str]) -> None:
+def check_names(request: "Request") -> None:
     """Refuses what can't be measured, before anything is opened.
 
     Raises:
         UsageError: a format or an arithmetic has no such name, or something is named twice.
     """
     for option, names, known in (
-        ("--formats", formats, FORMATS),
-        ("--precision", precisions, get_args(Name)),
+        ("--formats", request.formats or (), formats()),
+        ("--precision", request.precisions, get_args(Name)),
     ):
         for name in names:
             if name not in known:
                 suggestion = did_you_mean(name, known)
                 raise UsageError(
-                    f"{option}: {name!r} is none of {', '.join(known)}. {suggestion}".rstrip()
+                    f"{option} {name} is none of {', '.join(known)}. {suggestion}".rstrip()
                 )
-    for what, names in (("MODEL", models), ("--formats", formats), ("--precision", precisions)):
+    for what, names in (
+        ("MODEL", request.models),
+        ("--formats", request.formats or ()),
+        ("--precision", request.precisions),
+    ):
         for name in names:
             if list(names).count(name) > 1:
-                raise UsageError(f"{what}: {name} is named twice.")
+                raise UsageError(f"{what} {name} is named twice.")
 
 
-def contestants(
-    models: Sequence[str],
-    formats: Sequence[str],
-    precisions: Sequence[str],
-    *,
-    device: torch.device,
-    threads: int | None,
-) -> Iterator[Contestant]:
+def formats() -> tuple[str, ...]:
+    """What a model can be measured as: what can be exported, and run."""
+    from zoo.export import FORMATS
+
+    return tuple(name for name in get_args(Format) if name == "torch" or name in FORMATS)
+
+
+def contestants(request: "Request") -> Iterator[Contestant]:
     """Every model in every format and arithmetic.
-
-    Args:
-        models: MODELs.
-        formats: `check_names` knows them.
-        precisions: likewise.
-        device: of torch's networks.
-        threads: of the processor.
 
     Raises:
         NotFoundError: a MODEL is nothing.
-        UsageError: the device lacks an arithmetic, or a network can't take its own pictures.
+        UsageError: the device lacks an arithmetic, a network can't take its own pictures or can't
+            be exported, an extra is missing, or an option does not apply.
         ModelFileError: a file is refused or corrupt.
     """
-    for model in models:
-        source = modelfile.resolve(model)
+    sources = [modelfile.resolve(model, exported=True) for model in request.models]
+    if request.formats is not None and all(source.exported for source in sources):
+        raise UsageError("--formats does not apply: exported files are measured as they are.")
+    for source in sources:
+        cost = _cost(source)
+        if source.exported is not None:
+            yield Contestant(source.name, _opened(source, request), cost)
+            continue
         if source.path is None:
             check_takes(source.description)
-        cost = cost_of(source)
-        for arithmetic in _arithmetics(precisions, device):
-            if "torch" in formats:
-                runtime = open_runtime(source, arithmetic, threads=threads)
-                yield Contestant(source.name, model, "torch", arithmetic.name, runtime, cost)
+        for name in request.formats or ("torch",):
+            if name == "torch":
+                for arithmetic in _arithmetics(request):
+                    runtime = open_runtime(source, arithmetic, threads=request.threads)
+                    yield Contestant(source.name, runtime, cost)
+            else:
+                file = _exported(source, name, request)
+                of_file = replace(cost, file_bytes=_cost(file).file_bytes)
+                yield Contestant(source.name, _opened(file, request), of_file)
 
 
-def _arithmetics(precisions: Sequence[str], device: torch.device) -> list[Precision]:
+def _arithmetics(request: "Request") -> list[Precision]:
     """Each once: `auto` may mean one that is named too."""
-    return list(dict.fromkeys(choose(name, device) for name in precisions))
+    device = devices.choose(request.device)
+    return list(dict.fromkeys(choose(name, device) for name in request.precisions))
 
 
-def cost_of(source: Source) -> Cost:
-    """Parameters, multiply-adds and bytes of a MODEL."""
+def _opened(source: Source, request: "Request") -> Runtime:
+    """An exported file in its runtime, whose arithmetic is in the file."""
+    fits = [name for name in request.precisions if name in ("fp32", "auto")]
+    arithmetic = runtimes.arithmetic(source, request.device, (fits or request.precisions)[0])
+    return open_runtime(source, arithmetic, threads=request.threads)
+
+
+def _exported(source: Source, name: str, request: "Request") -> Source:
+    """A file that is exported for this, which checks it too."""
+    from zoo.export import FORMATS, Wishes, export_file
+
+    kind = next(kind for kind in FORMATS if kind == name)
+    number = len(list(request.scratch.iterdir()))
+    path = request.scratch / f"{number}{FORMATS[kind][1]}"
+    wishes = Wishes(recipe_name=request.recipe, data=request.data)
+    export_file(source.name, path, kind, wishes)
+    return modelfile.resolve(str(path), exported=True)
+
+
+def _cost(source: Source) -> Cost:
     network = modelfile.outline(source.description)
     summary = summarize(network, source.description.input_shape)
-    size = source.path.stat().st_size if source.path else None
+    size = _bytes_of(source.path) if source.path else None
     return Cost(
         params=summary.torch_params,
         mult_adds=summary.mult_adds,
@@ -142,14 +164,15 @@ def cost_of(source: Source) -> Cost:
     )
 
 
+def _bytes_of(path: Path) -> int:
+    """Of a file, and of the weights that an ONNX file may have beside it."""
+    beside = path.with_name(f"{path.name}.data")
+    has_weights = path.suffix == ".onnx" and beside.is_file()
+    return path.stat().st_size + (beside.stat().st_size if has_weights else 0)
+
+
 def random_images(source: Source, batch_size: int) -> Tensor:
     """Pictures of the size that a network takes, (N, C, H, W), uint8, the same each time."""
     generator = torch.Generator().manual_seed(0)
     shape = (batch_size, *source.description.input_shape)
     return torch.randint(0, 256, shape, dtype=torch.uint8, generator=generator)
-
-
-def bytes_of(path: Path) -> int:
-    """Of a file and of the data that an ONNX file keeps beside it."""
-    beside = path.with_name(f"{path.name}.data")
-    return path.stat().st_size + (beside.stat().st_size if beside.is_file() else 0)

@@ -1,16 +1,19 @@
 """How much memory a classifier takes: measured in a process of its own, which does nothing else.
 
-On a processor that is the process's peak above what it took when torch and the runtimes were
-imported and nothing was opened: weights, activations, workspaces, and what loading takes in
-passing. On a GPU it is the peak of torch's own allocations there.
+On a processor that is the process's peak while it runs, above what it took when torch and the
+runtime were imported and nothing was opened: weights, activations, workspaces, and code that is
+used for the first time. What loading takes in passing is counted only where the system can't forget
+a peak (elsewhere than on Linux). On a GPU it is the peak of torch's own allocations there.
 """
 
+import gc
 import json
 import os
 import resource
 import signal
 import subprocess
 import sys
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -26,6 +29,7 @@ class Job:
 
     model: str
     """MODEL, or an exported file."""
+    format: str
     precision: str
     device: str
     threads: int
@@ -72,29 +76,43 @@ def _measure(job: Job) -> int | None:
     from zoo.precision import choose
     from zoo.runtimes import open_runtime
 
-    before = _peak_of_this_process()
-    runtime = open_runtime(
-        job.model, choose(job.precision, torch.device(job.device)), threads=job.threads
-    )
+    if job.format in ("onnx", "onnx-int8"):
+        import onnx  # noqa: F401 (so that importing it is not counted)
+        import onnxruntime  # noqa: F401
+
+    before = _resident("VmRSS")
+    arithmetic = choose(job.precision, torch.device(job.device))
+    runtime = open_runtime(job.model, arithmetic, threads=job.threads)
+    _forget_peak()
     with torch.inference_mode():
         prepared = runtime.prepare(random_images(runtime.source, job.batch_size))
         for _ in range(PASSES):
             runtime.run(prepared)
-    if job.device == "cpu":
-        return _peak_of_this_process() - before
-    if job.device.startswith("cuda"):
-        return int(torch.cuda.max_memory_allocated(job.device))
+    if arithmetic.device.type == "cpu":
+        return _resident("VmHWM") - before
+    if arithmetic.device.type == "cuda":
+        return int(torch.cuda.max_memory_allocated(arithmetic.device))
     return None
 
 
-def _peak_of_this_process() -> int:
-    """The most memory that was resident so far, in bytes."""
+def _resident(key: str) -> int:
+    """Memory of this process, in bytes: VmRSS now, VmHWM at its peak.
+
+    Elsewhere than on Linux both are the peak.
+    """
     if _STATUS.exists():
         # Not ru_maxrss: on Linux that begins with the peak of the process that started this one.
         lines = dict(line.partition(":")[::2] for line in _STATUS.read_text().splitlines())
-        return 1024 * int(lines["VmHWM"].split()[0])
+        return 1024 * int(lines[key].split()[0])
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return peak if sys.platform == "darwin" else 1024 * peak
+
+
+def _forget_peak() -> None:
+    """Lets the peak begin anew, where the system allows that; else it holds what loading took."""
+    gc.collect()
+    with suppress(OSError):
+        Path("/proc/self/clear_refs").write_text("5")
 
 
 if __name__ == "__main__":

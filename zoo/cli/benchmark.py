@@ -1,6 +1,7 @@
 """`zoo benchmark`: how fast models are, and what they cost, side by side."""
 
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -30,8 +31,6 @@ from zoo.files import check_output_file
 
 if TYPE_CHECKING:
     from zoo.benchmark import Benchmark
-    from zoo.evaluation import Shown
-    from zoo.modelfile import Source
 
 TOLERANCE = 0.1
 _LARGEST_BATCH = 10**9
@@ -42,6 +41,7 @@ _LARGEST_BATCH = 10**9
     "benchmark",
     example="zoo benchmark lenet5 resnet20 --batch-sizes 1,32\n"
     "zoo benchmark runs/lenet5-digits --precision fp32,bf16 --recipe digits --png speed.png\n"
+    "zoo benchmark runs/lenet5-digits --formats torch,onnx --threads 2\n"
     "zoo benchmark runs/lenet5-digits --baseline before.json --tolerance 0.2",
     table=True,
 )
@@ -50,6 +50,14 @@ def benchmark(
     batch_sizes: Annotated[
         str, typer.Option(metavar="N,N", help="Pictures at a time, such as 1,32.")
     ] = "1",
+    formats: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME,NAME",
+            help="torch, onnx, onnx-int8, pt2, or several: models are exported for this. Left out, "
+            "torch.",
+        ),
+    ] = None,
     precision: Annotated[
         str,
         typer.Option(
@@ -106,15 +114,12 @@ def benchmark(
 ) -> Result:
     """Measure latency, speed, memory and more of several models, under the same noise."""
     sizes = _sizes(batch_sizes)
-    is_judged = recipe is not None or data is not None
     _check_idle("--tolerance", tolerance is not None, "--baseline", baseline is not None)
     _check_idle("--force", force, "--png", png is not None)
-    _check_idle("--offline", offline, "--recipe or --data", is_judged)
+    _check_idle("--offline", offline, "--recipe or --data", recipe is not None or data is not None)
 
-    from zoo import devices
     from zoo.benchmark import Benchmark, Request
     from zoo.benchmark.baseline import read
-    from zoo.evaluation import open_split
     from zoo.plotting import check_can_draw
     from zoo.timing import Goal
 
@@ -125,31 +130,27 @@ def benchmark(
     if baseline is not None:
         allowed = TOLERANCE if tolerance is None else tolerance
         against = Against(baseline, read(baseline), allowed)
-    with watched(offline=offline) as watch:
-
-        def shown(source: "Source") -> "Shown":
-            return open_split(
-                source,
-                recipe_name=recipe,
-                data_directory=data,
-                downloads=watch.downloads,
-                progress=watch.decoded,
+    with TemporaryDirectory(prefix="zoo-benchmark-") as scratch:
+        with watched(offline=offline) as watch:
+            measured = Benchmark(
+                Request(
+                    models=tuple(models),
+                    scratch=Path(scratch),
+                    formats=None if formats is None else _names(formats),
+                    precisions=_names(precision),
+                    batch_sizes=sizes,
+                    device=device,
+                    threads=threads,
+                    goal=Goal(spread, seconds),
+                    seed=seed,
+                    with_memory=memory,
+                    recipe=recipe,
+                    data=data,
+                    downloads=watch.downloads,
+                    progress=watch.decoded,
+                )
             )
-
-        measured = Benchmark(
-            Request(
-                models=tuple(models),
-                precisions=_names(precision),
-                batch_sizes=sizes,
-                device=str(devices.choose(device)),
-                threads=threads,
-                goal=Goal(spread, seconds),
-                seed=seed,
-                with_memory=memory,
-                shown=shown if is_judged else None,
-            )
-        )
-    failure = _run(measured)
+        failure = _run(measured)
     return result_of(measured, against, png if failure is None else None, failure)
 
 

@@ -111,7 +111,14 @@ def _document(measured: "Benchmark", png: Path | None) -> dict[str, Any]:
     turns, goal = measured.turns, measured.request.goal
     return {
         "machine": measured.machine,
-        "ceilings": {one.name: top.mult_adds_per_second for one, top in measured.ceilings.items()},
+        "ceilings": [
+            {
+                "precision": one.name,
+                "device": str(one.device),
+                "mult_adds_per_second": top.mult_adds_per_second,
+            }
+            for one, top in measured.ceilings.items()
+        ],
         "measuring": {
             "confidence": measured.confidence,
             "spread": goal.spread,
@@ -141,7 +148,8 @@ def _summary(measured: "Benchmark") -> str:
         else f"time was up before every median was known within {percent(goal.spread)}: the least "
         f"known within {worst}"
     )
-    where = f"{rows[0].device}, {plural(measured.threads, 'thread')}"
+    devices = dict.fromkeys(row.device for row in rows)
+    where = f"{' and '.join(devices)}, {plural(measured.threads, 'thread')}"
     ceilings = ", ".join(
         f"{one.name} {top.mult_adds_per_second / 1e9:.1f} G/s"
         for one, top in measured.ceilings.items()

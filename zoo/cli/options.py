@@ -53,6 +53,14 @@ class HeadForm(StrEnum):
     flatten = "flatten"
 
 
+class ExportFormat(StrEnum):
+    """`zoo.export.FORMATS`' names, which imports torch."""
+
+    onnx = "onnx"
+    pt2 = "pt2"
+    safetensors = "safetensors"
+
+
 def _complete_architecture(incomplete: str) -> list[str]:
     library, slash, _ = incomplete.partition("/")
     libraries = [f"{name}/" for name in tables.LIBRARIES]

@@ -66,6 +66,11 @@ def normalize(images: Tensor, preprocessing: Preprocessing) -> Tensor:
         constant(values, images.device, torch.float32)[:, None, None]
         for values in (preprocessing.mean, preprocessing.std)
     )
+    return normalized(images, mean, std, preprocessing)
+
+
+def normalized(images: Tensor, mean: Tensor, std: Tensor, preprocessing: Preprocessing) -> Tensor:
+    """The same with mean and std as tensors, (C, 1, 1), float32, where the pictures are."""
     if not (preprocessing.samplewise_center or preprocessing.samplewise_std_normalization):
         return images * (preprocessing.rescale / std) - mean / std
     images = images * preprocessing.rescale

@@ -1,0 +1,245 @@
+"""Exporting: files that other runtimes read, and the proof that they answer as the network does.
+
+A format is one file here, as `job.Format` says, and one row of `FORMATS`.
+"""
+
+import os
+from contextlib import ExitStack
+from dataclasses import dataclass
+from importlib import import_module
+from pathlib import Path
+from typing import Any, cast
+
+import torch
+from torch import Tensor
+
+from zoo import modelfile
+from zoo.data.fit import fit, normalize
+from zoo.errors import OutputExistsError, UsageError
+from zoo.export import parity, pictures
+from zoo.export.contract import classes_of, input_of
+from zoo.export.job import Converted, Format, Job
+from zoo.export.network import Exportable, drop_auxiliary
+from zoo.export.pictures import Chosen
+from zoo.exported import Exported, Kind, Parity
+from zoo.files import atomic_path, check_output_file
+from zoo.heads import split_outputs
+from zoo.modelfile import Source
+from zoo.schema import Preprocessing
+
+FORMATS: dict[Kind, tuple[str, str]] = {
+    "onnx": ("zoo.export.onnx", ".onnx"),
+    "pt2": ("zoo.export.pt2", ".pt2"),
+    "safetensors": ("zoo.export.tensors", ".safetensors"),
+}
+"""The module of each format, and how its files are called."""
+DEFAULT: Kind = "onnx"
+
+
+@dataclass(frozen=True)
+class Wishes:
+    """What is asked of an export besides its format."""
+
+    opset: int | None = None
+    embed_preprocess: bool = False
+    """The graph takes decoded pictures and fits and normalizes them itself."""
+    softmax: bool = False
+    """The graph gives probabilities."""
+    checked: bool = True
+    recipe_name: str | None = None
+    """Whose pictures it is checked with; None is the model file's own."""
+    data: Path | None = None
+
+
+@dataclass(frozen=True)
+class Made:
+    """A file that was exported."""
+
+    path: Path
+    data_path: Path | None
+    """The weights, where they lie beside the file."""
+    document: Exported
+    settings: dict[str, Any]
+    """Of the format alone."""
+    runtime: str
+    """What it was checked in."""
+    largest: float | None
+    """The largest output of the network that was compared, in absolute value."""
+    output_shape: tuple[int, ...]
+    """Without the batch."""
+    notes: tuple[str, ...]
+
+    @property
+    def bytes(self) -> int:
+        """Of all that was written."""
+        parts = [self.path, *([self.data_path] if self.data_path is not None else [])]
+        return sum(part.stat().st_size for part in parts)
+
+    @property
+    def input(self) -> dict[str, Any]:
+        """What the file takes."""
+        return input_of(self.document)
+
+    @property
+    def classes(self) -> list[str] | None:
+        """Names in the order of the outputs; None where it gives features."""
+        return classes_of(self.document.description)
+
+
+def kind_of(format_name: Kind | None, output: Path) -> Kind:
+    """The format that was asked for, else the one that the output is called after, else ONNX."""
+    by_suffix = {suffix: kind for kind, (_, suffix) in reversed(FORMATS.items())}
+    return format_name or by_suffix.get(output.suffix.lower(), DEFAULT)
+
+
+def export_file(
+    model: str,
+    output: Path,
+    format_name: Kind | None = None,
+    wishes: Wishes | None = None,
+    *,
+    force: bool = False,
+) -> Made:
+    """Writes MODEL for another runtime, checked in it: what differs is not written.
+
+    Args:
+        model: an architecture, a model file or a run.
+        output: the file to write.
+        format_name: None takes the output's suffix, else ONNX.
+        wishes: everything else.
+        force: replaces an existing output.
+
+    Raises:
+        NotFoundError: MODEL is nothing.
+        OutputExistsError: the output exists and `force` is false.
+        UsageError: an option does not apply, an extra is missing, or the format can't express it.
+        ModelFileError: the model file is refused or corrupt.
+        DataError: the pictures that were asked for are not here.
+        ThresholdError: the file's answers differ from the network's.
+        DiskError: the output can't be written.
+    """
+    wishes = wishes or Wishes()
+    kind = kind_of(format_name, output)
+    check_output_file(output, force=force, suffix=FORMATS[kind][1])
+    source = modelfile.resolve(model)
+    _check_wishes(source, wishes)
+    chosen = _chosen(source, wishes)  # before the work that would be lost
+    job = _job(source, wishes)
+    format_ = cast(Format, import_module(FORMATS[kind][0]))
+    converted = format_.convert(job)
+    data_path = _data_path(output, converted, force=force)
+    document = Exported(
+        kind=kind,
+        description=source.description,
+        takes="pictures" if wishes.embed_preprocess else "normalized",
+        gives=job.exportable.gives,
+        **converted.fields,
+    )
+    with ExitStack() as stack:
+        # What is entered last is renamed first: no model is seen before its weights are.
+        path = stack.enter_context(atomic_path(output))
+        data = stack.enter_context(atomic_path(data_path)) if data_path is not None else None
+        checked = None
+        if chosen is not None:
+            converted.write(path, document, data, data.name if data is not None else "")
+            checked = _checked(format_, path, job, chosen, str(output))
+            document = document.model_copy(update={"parity": checked.parity})
+        converted.write(path, document, data, data_path.name if data_path is not None else "")
+    return Made(
+        path=output,
+        data_path=data_path,
+        document=document,
+        settings=converted.settings,
+        runtime=format_.RUNTIME,
+        largest=checked.largest if checked is not None else None,
+        output_shape=_output_shape(job.exportable, source),
+        notes=(*_notes(source), *(chosen.notes if chosen is not None else ())),
+    )
+
+
+@dataclass(frozen=True)
+class _Checked:
+    parity: Parity
+    largest: float
+
+
+def _check_wishes(source: Source, wishes: Wishes) -> None:
+    if wishes.softmax and source.description.is_headless:
+        raise UsageError(
+            f"--softmax does not apply: {source.name} gives features and tells no classes apart."
+        )
+    if not wishes.checked and (wishes.recipe_name is not None or wishes.data is not None):
+        flag = "--recipe" if wishes.recipe_name is not None else "--data"
+        raise UsageError(f"{flag} chooses the pictures of the check that --no-check leaves out.")
+
+
+def _job(source: Source, wishes: Wishes) -> Job:
+    network = modelfile.instantiate(source).eval()
+    drop_auxiliary(network, source.description)
+    exportable = Exportable(
+        network.requires_grad_(False),
+        source.description,
+        takes_pictures=wishes.embed_preprocess,
+        gives_probabilities=wishes.softmax,
+    )
+    return Job(source, exportable, wishes.opset, wishes.recipe_name, wishes.data)
+
+
+def _data_path(output: Path, converted: Converted, *, force: bool) -> Path | None:
+    """Where weights go that lie beside the file."""
+    if not converted.has_data_file:
+        return None
+    model = Path(os.path.realpath(output))  # as it is written: a link stays
+    path = model.with_name(f"{model.name}.data")
+    if os.path.lexists(path) and not force:
+        raise OutputExistsError(
+            f"{path} exists, where the weights would lie.", hint="Replace it with --force."
+        )
+    check_output_file(path, force=force)
+    return path
+
+
+def _chosen(source: Source, wishes: Wishes) -> Chosen | None:
+    """The pictures to check with; None where nothing is checked."""
+    if not wishes.checked:
+        return None
+    return pictures.choose(source, parity.IMAGES, recipe_name=wishes.recipe_name, data=wishes.data)
+
+
+def _checked(format_: Format, path: Path, job: Job, chosen: Chosen, what: str) -> _Checked:
+    """The figures of a written file, if it passes."""
+    prepared = job.source.description.preprocessing
+    takes_pictures = job.exportable.prepare is not None
+    batches_of = pictures.decoded_batches if takes_pictures else pictures.fitted_batches
+    batches = batches_of(chosen.pictures, prepared, parity.BATCH_SIZES)
+    if not takes_pictures:
+        batches = [normalize(batch, prepared) for batch in batches]
+    comparison = parity.compare(
+        lambda batch: _answers(job.exportable, batch, prepared),
+        format_.opened(path, job),
+        batches,
+        tells_classes=not job.source.description.is_headless,
+    )
+    format_.check(comparison, what, format_.RUNTIME)
+    return _Checked(comparison.figures(chosen.recipe), comparison.largest)
+
+
+def _answers(exportable: Exportable, batch: Tensor, preprocessing: Preprocessing) -> Tensor:
+    """What the network says of a batch; pictures are prepared as everywhere in zoo."""
+    if exportable.prepare is not None:
+        batch = normalize(fit(batch.permute(0, 3, 1, 2), preprocessing), preprocessing)
+    return exportable.answer(batch)
+
+
+def _output_shape(exportable: Exportable, source: Source) -> tuple[int, ...]:
+    outline = modelfile.outline(source.description).eval()
+    with torch.no_grad():
+        outputs = outline(torch.zeros(2, *exportable.input_shape, device="meta"))
+    return tuple(split_outputs(outputs)[0].shape[1:])
+
+
+def _notes(source: Source) -> list[str]:
+    notes = [*source.description.notes]
+    if source.description.is_random:
+        notes.append("the weights are random: nothing is trained yet")
+    return notes

@@ -1,0 +1,96 @@
+"""What a format's own file is given and what it gives back."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+from torch import Tensor
+
+from zoo.export.network import Exportable
+from zoo.export.parity import Comparison
+from zoo.exported import Exported
+from zoo.modelfile import Source
+
+
+@dataclass(frozen=True)
+class Job:
+    """A network to be exported."""
+
+    source: Source
+    exportable: Exportable
+    opset: int | None = None
+    """`--opset`; None where the exporter chooses."""
+    recipe_name: str | None = None
+    """`--recipe`."""
+    data: Path | None = None
+    """`--data`."""
+
+    @property
+    def name(self) -> str:
+        """What to call the network."""
+        return self.source.name
+
+
+class Converted(Protocol):
+    """A network in a format, not yet written."""
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """What the JSON says of this format alone, such as the opset."""
+        ...
+
+    @property
+    def fields(self) -> dict[str, Any]:
+        """What the document says of this format alone, such as the calibration."""
+        ...
+
+    @property
+    def has_data_file(self) -> bool:
+        """Whether the weights lie in a second file."""
+        ...
+
+    def write(self, path: Path, document: Exported, data: Path | None, data_name: str) -> None:
+        """Writes it; again with another document over the first.
+
+        Args:
+            path: that nobody else reads yet.
+            document: what the file says of itself.
+            data: where its weights go; None where they stay in it.
+            data_name: what it calls that file, which lies beside it.
+
+        Raises:
+            OSError: the disk is full.
+        """
+        ...
+
+
+class Format(Protocol):
+    """A format's module."""
+
+    RUNTIME: str
+    """What runs its files."""
+
+    def convert(self, job: Job) -> Converted:
+        """The network in this format.
+
+        Raises:
+            UsageError: an extra is missing, an option does not apply, or it can't be expressed.
+        """
+        ...
+
+    def opened(self, path: Path, job: Job) -> Callable[[Tensor], Tensor]:
+        """A written file in its runtime: a batch to its outputs.
+
+        Raises:
+            UsageError: the runtime refuses it.
+        """
+        ...
+
+    def check(self, comparison: Comparison, what: str, runtime: str) -> None:
+        """Refuses a file whose answers are not near enough to the network's.
+
+        Raises:
+            ThresholdError: says in what they differ.
+        """
+        ...

@@ -1,0 +1,78 @@
+"""`pt2`: torch.export's archive, which plain torch loads without zoo."""
+
+import io
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.export import ExportedProgram
+
+from zoo.errors import UsageError
+from zoo.export.graph import silence, trace
+from zoo.export.job import Job
+from zoo.export.parity import check_floats
+from zoo.exported import PT2_MEMBER, Exported
+
+RUNTIME = "torch.export"
+check = check_floats
+
+
+@dataclass(frozen=True)
+class Converted:
+    """A network as an archive, not yet written."""
+
+    program: ExportedProgram
+    has_data_file: bool = False
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """What the JSON says of this format alone."""
+        return {}
+
+    @property
+    def fields(self) -> dict[str, Any]:
+        """What the document says of this format alone."""
+        return {}
+
+    def write(self, path: Path, document: Exported, data: Path | None, data_name: str) -> None:
+        """Writes the archive with its document.
+
+        Raises:
+            OSError: the disk is full.
+        """
+        _ = data, data_name
+        content = io.BytesIO()  # torch's own writer ends the process where a disk is full
+        with silence():
+            torch.export.save(self.program, content, extra_files={PT2_MEMBER: document.to_json()})
+        path.write_bytes(content.getbuffer())
+
+
+def convert(job: Job) -> Converted:
+    """The network as torch.export's graph.
+
+    Raises:
+        UsageError: torch.export can't follow it, or an opset is given.
+    """
+    if job.opset is not None:
+        raise UsageError("--opset goes with --format onnx.")
+    program = trace(job.exportable, job.name, "pt2")
+    program.example_inputs = None  # a batch of zeros
+    for node in program.graph.nodes:
+        node.meta.pop("stack_trace", None)  # which names this machine's directories
+    return Converted(program)
+
+
+def opened(path: Path, job: Job) -> Callable[[Tensor], Tensor]:
+    """The written archive, loaded again."""
+    _ = job
+    with silence():
+        module = torch.export.load(path).module()
+
+    def run(images: Tensor) -> Tensor:
+        with torch.inference_mode():
+            return module(images)  # type: ignore[no-any-return]
+
+    return run
