@@ -1,7 +1,7 @@
 """How fast models are, and what they cost: side by side, under the same noise.
 
-`Benchmark` opens every model in every format and arithmetic, then times them in turns. What it has
-measured so far is in its `rows` at any moment, also when it is interrupted.
+`Benchmark.open` opens every model in every format and arithmetic, `run` times them in turns. What
+was measured so far is in `rows` at any moment, also when it is interrupted.
 """
 
 import shlex
@@ -41,14 +41,10 @@ class Benchmark:
     """Measures what a request asks for."""
 
     def __init__(self, request: Request) -> None:
-        """Opens every model, and the pictures to judge it by; nothing is measured yet.
+        """Opens nothing yet.
 
         Raises:
-            NotFoundError: a MODEL is nothing.
-            UsageError: a format or arithmetic that there is not, the same thing twice, or a model
-                that the recipe can't judge.
-            ModelFileError: a file is refused or corrupt.
-            OutOfMemoryError: a model does not fit.
+            UsageError: there is no such format or arithmetic, or something is named twice.
         """
         check_names(request)
         devices.use_threads(request.threads)
@@ -63,9 +59,24 @@ class Benchmark:
         """The timing, once it has begun."""
         self._lanes: list[_Lane] = []
         self._top1: dict[Contestant, float] = {}
-        self._contestants = list(contestants(request))
-        self.judged_by = self._pictures()
+        self._contestants: list[Contestant] = []
+        self.judged_by: dict[str, Shown] = {}
         """The pictures that the accuracy of each model is of, by its name."""
+
+    def open(self) -> None:
+        """Opens the pictures, and every model, which may be exported for that.
+
+        Raises:
+            NotFoundError: a MODEL is nothing.
+            UsageError: the pictures can't judge a model, an extra is missing, an option does not
+                apply, or a format can't express a network.
+            DataError: the pictures are missing or bad.
+            ModelFileError: a file is refused or corrupt.
+            ThresholdError: an exported file does not answer as its network does.
+            OutOfMemoryError: a model does not fit.
+        """
+        self.judged_by = self._pictures()
+        self._contestants = list(contestants(self.request))
 
     def run(self) -> Iterator[str]:
         """Measures all, and before each part yields what it will be, for people."""
@@ -100,8 +111,13 @@ class Benchmark:
     @property
     def notes(self) -> tuple[str, ...]:
         """What people should know of the figures."""
-        of_pictures = [note for shown in self.judged_by.values() for note in shown.notes]
-        return tuple(dict.fromkeys(of_pictures))
+        notes = [note for shown in self.judged_by.values() for note in shown.notes]
+        fixed = dict.fromkeys(one.format for one in self._contestants if one.format != "torch")
+        if fixed and set(self.request.precisions) - {"fp32", "auto"}:
+            notes.append(
+                f"{' and '.join(fixed)}: the arithmetic is in the file, whatever --precision"
+            )
+        return tuple(dict.fromkeys(notes))
 
     @property
     def machine(self) -> dict[str, Any]:

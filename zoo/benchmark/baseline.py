@@ -84,7 +84,7 @@ def read(path: Path) -> Baseline:
     except (ValueError, RecursionError, ValidationError) as error:
         raise UsageError(
             f"--baseline: {path} is no result of a benchmark.",
-            hint=f"zoo benchmark MODEL --json > {path} writes one.",
+            hint="zoo benchmark MODEL --json > FILE writes one.",
         ) from error
 
 
@@ -116,7 +116,7 @@ def notes(
     alone = [f"{row} is not in {path}" for row in rows if row.key not in there]
     alone += [f"{row} of {path} was not measured" for row in baseline.rows if row.key not in here]
     other = [
-        f"{path} was measured with another {name}: {baseline.machine.get(name)}, here {value}"
+        f"{path} was measured with {name} {baseline.machine.get(name)}, this with {value}"
         for name, value in machine.items()
         if baseline.machine.get(name) != value
     ]

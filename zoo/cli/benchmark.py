@@ -17,7 +17,7 @@ from zoo.cli.options import (
     RecipeOption,
     Threads,
 )
-from zoo.cli.output import Result
+from zoo.cli.output import Result, plural
 from zoo.cli.watch import watched
 from zoo.errors import (
     InterruptionError,
@@ -150,6 +150,9 @@ def benchmark(
                     progress=watch.decoded,
                 )
             )
+            if formats is not None:
+                OUTPUT.progress(f"opening {plural(len(models), 'model')} as {formats}")
+            measured.open()
         failure = _run(measured)
     return result_of(measured, against, png if failure is None else None, failure)
 

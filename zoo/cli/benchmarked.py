@@ -32,7 +32,7 @@ COLUMNS = (
     Column("batch_size", "Batch", right=True),
     Column("latency_ms", "Latency, ms", _ms, right=True),
     Column("spread", "±", percent, right=True),
-    Column("p95_ms", "95 %, ms", _ms, right=True),
+    Column("p95_ms", "p95, ms", _ms, right=True),
     Column("images_per_second", "Speed", speed, right=True),
     Column("ceiling_share", "Of ceiling", percent, right=True),
     Column("mult_adds", "Mult-adds", compact, right=True),
@@ -88,10 +88,10 @@ def result_of(
     columns = [*COLUMNS]
     columns += [TOP1] if any(row.top1 is not None for row in rows) else []
     columns += BEFORE if compared.by_row else []
-    text = [_summary(measured), compared.text, f"picture: {png}" if png else ""]
+    text = [_summary(measured), compared.text, f"picture: {png}" if png else ""] if rows else []
     return Result(
         {"rows": documents, **_document(measured, png), "baseline": compared.document},
-        "\n".join(line for line in text if line) if rows else "",
+        "\n".join(line for line in text if line),
         Table(columns, documents) if rows else None,
         failure or compared.failure,
     )
@@ -191,6 +191,8 @@ def _compare(measured: "Benchmark", against: Against) -> _Compared:
             "compared": len(found),
             "slower": len(slower),
         },
-        f"{len(slower)} of {plural(len(found), 'row')} slower than {path} by more than {limit}",
+        f"{len(slower)} of {plural(len(found), 'row')} slower than {path} by more than {limit}"
+        if found
+        else "",
         failure,
     )
