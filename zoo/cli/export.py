@@ -108,23 +108,27 @@ def _text(made: "Made") -> str:
     rows = [
         ("input", _input(made.input)),
         *_preparation(made.input),
-        ("output", f"{made.document.gives}: float32, {_sides([None, *made.output_shape])}"),
-        ("check", _check(made)),
+        ("output", f"{made.document.gives}: float32, {shape(['N', *made.output_shape])}"),
+        *_check(made),
     ]
     return "\n".join(
         (
             f"{made.path}: {made.document.kind}{settings}, {made.bytes / 1e6:.2f} MB{beside}",
             "",
-            *(f"  {name:<10} {text}" for name, text in rows),
+            *(f"  {name:<8} {text}" for name, text in rows),
             *_next(made),
         )
     )
 
 
 def _input(contract: dict[str, Any]) -> str:
-    sides = _sides(contract["shape"])
-    any_size = ", decoded, of any size" if contract["embedded"] else ""
-    return f"{contract['name']}: {contract['dtype']}, {contract['layout']}, {sides}{any_size}"
+    if contract["embedded"]:
+        sides = ["N", "height", "width", contract["shape"][-1]]
+        any_size = ", decoded, of any size"
+    else:
+        sides, any_size = ["N", *contract["shape"][1:]], ""
+    kind = f"{contract['name']}: {contract['dtype']}, {contract['layout']}"
+    return f"{kind}, {shape(sides)}{any_size}"
 
 
 def _preparation(contract: dict[str, Any]) -> list[tuple[str, str]]:
@@ -135,31 +139,31 @@ def _preparation(contract: dict[str, Any]) -> list[tuple[str, str]]:
     how = contract["interpolation"] + (
         "" if contract["interpolation"] == "nearest" else ", antialiased"
     )
-    steps = [f"× {contract['rescale']:.6g}"]
+    rescale = contract["rescale"]
+    steps = [] if rescale == 1 else [f"/ {1 / rescale:.6g}" if rescale < 1 else f"× {rescale:.6g}"]
     steps += ["− the picture's own mean"] * contract["samplewise_center"]
     steps += ["/ (the picture's own std + 1e-6)"] * contract["samplewise_std_normalization"]
-    steps += [f"− mean {_numbers(contract['mean'])}", f"/ std {_numbers(contract['std'])}"]
+    steps += [f"− {_numbers(contract['mean'])}"] * any(contract["mean"])
+    steps += [f"/ {_numbers(contract['std'])}"] * any(value != 1 for value in contract["std"])
     return [
         (who, f"{contract['fit']} to {content}{around} ({how})"),
-        ("", f"then {', '.join(steps)}"),
+        *([("", f"values {', '.join(steps)}")] if steps else []),
     ]
 
 
-def _check(made: "Made") -> str:
+def _check(made: "Made") -> list[tuple[str, str]]:
     found = made.document.parity
     if found is None:
-        return "none: --no-check"
+        return [("check", "none: --no-check")]
     origin = "random pictures" if found.recipe is None else f"pictures of {found.recipe}"
+    sizes = " and ".join(str(size) for size in found.batches)
     agreement = (
-        ""
-        if found.top1_agreement is None
-        else (f", same class for {percent(found.top1_agreement)}")
+        "" if found.top1_agreement is None else f", same class for {percent(found.top1_agreement)}"
     )
-    return (
-        f"{made.runtime}, {found.images} {origin}, batches of "
-        f"{' and '.join(str(size) for size in found.batches)}: differs by at most "
-        f"{found.max_abs_diff:.1e} of {made.largest:.3g}{agreement}"
-    )
+    return [
+        ("check", f"in {made.runtime}, {found.images} {origin} in batches of {sizes}:"),
+        ("", f"differs by at most {found.max_abs_diff:.1e} of {made.largest:.3g}{agreement}"),
+    ]
 
 
 def _next(made: "Made") -> tuple[str, ...]:
@@ -167,10 +171,6 @@ def _next(made: "Made") -> tuple[str, ...]:
     if not predicts or not made.document.description.is_trained:
         return ()
     return "", "next:", f"  zoo predict {shlex.quote(str(made.path))} PICTURE"
-
-
-def _sides(sides: "list[int | None]") -> str:
-    return "×".join("N" if side is None else str(side) for side in sides)
 
 
 def _numbers(values: list[float]) -> str:

@@ -270,7 +270,7 @@ def percent(share: float | None) -> str:
     return "–" if share is None else f"{100 * share:.2f} %"
 
 
-def shape(sides: Sequence[int] | None) -> str:
+def shape(sides: Sequence[int | str] | None) -> str:
     """`6×28×28`, or a dash."""
     return "–" if sides is None else "×".join(str(side) for side in sides)
 

@@ -120,6 +120,7 @@ def export_file(
     """
     wishes = wishes or Wishes()
     kind = kind_of(format_name, output)
+    _check_suffix(kind, output)
     check_output_file(output, force=force, suffix=FORMATS[kind][1])
     source = modelfile.resolve(model)
     _check_wishes(source, wishes)
@@ -161,6 +162,16 @@ def export_file(
 class _Checked:
     parity: Parity
     largest: float
+
+
+def _check_suffix(kind: Kind, output: Path) -> None:
+    """Refuses a name that says another format."""
+    others = [other for other, (_, suffix) in FORMATS.items() if suffix == output.suffix.lower()]
+    if others and kind not in others:
+        raise UsageError(
+            f"{output} is called after the format {others[0]}, and {kind} is asked for.",
+            hint=f"--format {others[0]}, or call it *{FORMATS[kind][1]}.",
+        )
 
 
 def _check_wishes(source: Source, wishes: Wishes) -> None:
