@@ -66,6 +66,14 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
+def exports(trained: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """The trained LeNet-5 as `.onnx` and `.pt2`."""
+    from tests.exports import write_exports
+
+    return write_exports(trained / "best.safetensors", tmp_path_factory.mktemp("exports"))
+
+
+@pytest.fixture(scope="session")
 def keras_files(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """What tests/fixtures/make_keras.py made: models that Keras saved, and what they give."""
     directory = tmp_path_factory.mktemp("keras")

@@ -47,7 +47,7 @@ MAY_IMPORT = {
     },
     "input_sizes": {"catalog", "description", "layers", "modelfile"},
     "heads": {"layers"},
-    "weights": {"catalog", "description", "heads", "modelfile", "tensorfile"},
+    "weights": {"catalog", "description", "exported", "heads", "modelfile", "tensorfile"},
     "pretrained": {
         "catalog", "data", "description", "downloads", "modelfile", "places", "published", "schema",
         "tensorfile", "weights",
@@ -70,13 +70,14 @@ MAY_IMPORT = {
     },
     "figures": set(),
     "evaluation": {
-        "data", "downloads", "figures", "modelfile", "precision", "provenance", "schema",
+        "data", "downloads", "figures", "modelfile", "precision", "provenance", "runtimes",
+        "schema",
     },
     "benchmark": {
         "data", "devices", "downloads", "evaluation", "export", "input_sizes", "modelfile",
         "plotting", "precision", "runtimes", "summary", "timing",
     },
-    "prediction": {"data", "modelfile", "description", "schema", "precision", "devices"},
+    "prediction": {"data", "modelfile", "runtimes", "schema"},
     "training": {
         "data", "schema", "recipe", "layers", "description", "modelfile", "evaluation", "devices",
         "downloads", "freezing", "frozen", "heads", "input_sizes", "plotting", "precision",

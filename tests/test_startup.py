@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-HEAVY = ("torch", "torchvision", "pandas", "numpy", "timm", "matplotlib")
+HEAVY = ("torch", "torchvision", "pandas", "numpy", "timm", "matplotlib", "onnx", "onnxruntime")
 
 PROBE = """
 import json, sys
@@ -70,6 +70,11 @@ def test_light_commands_import_no_torch(arguments: tuple[str, ...]) -> None:
 
 def test_showing_a_model_file_imports_no_torch(trained: Path) -> None:
     assert heavy_modules("show", str(trained)) == []
+
+
+def test_showing_an_exported_file_imports_no_torch(exports: dict[str, Path]) -> None:
+    for path in exports.values():
+        assert heavy_modules("show", str(path)) == []
 
 
 def test_listing_runs_imports_no_torch(trained: Path) -> None:

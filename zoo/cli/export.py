@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     "export",
     example="zoo export runs/lenet5-digits -o lenet5.onnx\n"
     "zoo export runs/lenet5-digits --embed-preprocess --softmax -o lenet5.onnx\n"
+    "zoo export runs/lenet5-digits --format onnx-int8 -o small.onnx\n"
     "zoo export resnet18 --format pt2 -o resnet18.pt2\n"
     "zoo export runs/lenet5-digits -o tensors.safetensors",
 )
@@ -31,8 +32,8 @@ def export(
         ExportFormat | None,
         typer.Option(
             "--format",
-            help="onnx for onnxruntime and many more, pt2 for torch without zoo, safetensors for "
-            "plain tensors; left out, what the output is called after, else onnx.",
+            help="onnx for onnxruntime and many more, onnx-int8 for the same in 8 bits, pt2 for "
+            "torch without zoo, safetensors for plain tensors; left out, what the output is called after, else onnx.",
         ),
     ] = None,
     opset: Annotated[
@@ -57,6 +58,14 @@ def export(
             help="Do not compare the file's answers with the network's; the file says so.",
         ),
     ] = False,
+    calibration_images: Annotated[
+        int | None,
+        typer.Option(
+            min=1,
+            metavar="N",
+            help="Pictures of the recipe that onnx-int8 finds its ranges on; left out, 512.",
+        ),
+    ] = None,
     recipe: RecipeOption = None,
     data: DataDirectory = None,
     force: Force = False,
@@ -75,6 +84,7 @@ def export(
             checked=not no_check,
             recipe_name=recipe,
             data=data,
+            calibration_images=calibration_images,
         ),
         force=force,
     )
@@ -90,9 +100,15 @@ def export(
         "gives": made.document.gives,
         "output_shape": [None, *made.output_shape],
         "classes": made.classes,
+        "calibration": _calibration(made),
         "parity": _parity(made),
     }
     return Result(document, _text(made))
+
+
+def _calibration(made: "Made") -> dict[str, Any] | None:
+    found = made.document.calibration
+    return None if found is None else found.model_dump(mode="json")
 
 
 def _parity(made: "Made") -> dict[str, Any]:
@@ -109,6 +125,7 @@ def _text(made: "Made") -> str:
         ("input", _input(made.input)),
         *_preparation(made.input),
         ("output", f"{made.document.gives}: float32, {shape(['N', *made.output_shape])}"),
+        *_calibrated(made),
         *_check(made),
     ]
     return "\n".join(
@@ -149,6 +166,11 @@ def _preparation(contract: dict[str, Any]) -> list[tuple[str, str]]:
         (who, f"{contract['fit']} to {content}{around} ({how})"),
         *([("", f"values {', '.join(steps)}")] if steps else []),
     ]
+
+
+def _calibrated(made: "Made") -> list[tuple[str, str]]:
+    found = made.document.calibration
+    return [] if found is None else [("ranges", f"of {found.images:,} pictures of {found.recipe}")]
 
 
 def _check(made: "Made") -> list[tuple[str, str]]:

@@ -57,6 +57,7 @@ class ExportFormat(StrEnum):
     """`zoo.export.FORMATS`' names, which imports torch."""
 
     onnx = "onnx"
+    onnx_int8 = "onnx-int8"
     pt2 = "pt2"
     safetensors = "safetensors"
 

@@ -34,7 +34,7 @@ def fit(images: Tensor, preprocessing: Preprocessing) -> Tensor:
         height, width = images.shape[-2:]
         scale = min(content[0] / height, content[1] / width)
         content = max(1, round(height * scale)), max(1, round(width * scale))
-    return center(_resize(images, content, preprocessing.interpolation), preprocessing.size)
+    return _center(_resize(images, content, preprocessing.interpolation), preprocessing.size)
 
 
 def _to_aspect(images: Tensor, content: tuple[int, int]) -> Tensor:
@@ -136,15 +136,25 @@ def _resize(images: Tensor, size: tuple[int, int], interpolation: str) -> Tensor
     return F.interpolate(images, size, mode=mode, antialias=smooth)
 
 
-def center(images: Tensor, size: tuple[int, int]) -> Tensor:
-    """Adds black around what is too small and cuts what is too large, evenly.
+def _center(images: Tensor, size: tuple[int, int]) -> Tensor:
+    """Adds black around what is too small and cuts what is too large, evenly."""
+    return F.pad(images, _margins(images.shape[-2:], size))
+
+
+def unframed(fitted: Tensor, preprocessing: Preprocessing) -> Tensor:
+    """Fitted pictures in the content's size: without the black around, or black where it was cut.
+
+    Fitting these again gives the same once more.
 
     Args:
-        images: (N, C, h, w).
-        size: height and width of the result.
+        fitted: (N, C, H, W), uint8.
+        preprocessing: that they were fitted by.
     """
-    missing_height, missing_width = (
-        side - have for side, have in zip(size, images.shape[-2:], strict=True)
-    )
+    return F.pad(fitted, [-side for side in _margins(preprocessing.content, preprocessing.size)])
+
+
+def _margins(have: tuple[int, ...], size: tuple[int, int]) -> list[int]:
+    """Pixels to add left, right, above and below; what is negative is cut."""
+    missing_height, missing_width = (side - own for side, own in zip(size, have, strict=True))
     top, left = missing_height // 2, missing_width // 2
-    return F.pad(images, (left, missing_width - left, top, missing_height - top))
+    return [left, missing_width - left, top, missing_height - top]

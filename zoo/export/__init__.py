@@ -29,6 +29,7 @@ from zoo.schema import Preprocessing
 
 FORMATS: dict[Kind, tuple[str, str]] = {
     "onnx": ("zoo.export.onnx", ".onnx"),
+    "onnx-int8": ("zoo.export.quantize", ".onnx"),
     "pt2": ("zoo.export.pt2", ".pt2"),
     "safetensors": ("zoo.export.tensors", ".safetensors"),
 }
@@ -49,6 +50,8 @@ class Wishes:
     recipe_name: str | None = None
     """Whose pictures it is checked with; None is the model file's own."""
     data: Path | None = None
+    calibration_images: int | None = None
+    """How many of the recipe's pictures `onnx-int8` is calibrated on."""
 
 
 @dataclass(frozen=True)
@@ -123,10 +126,10 @@ def export_file(
     _check_suffix(kind, output)
     check_output_file(output, force=force, suffix=FORMATS[kind][1])
     source = modelfile.resolve(model)
-    _check_wishes(source, wishes)
-    chosen = _chosen(source, wishes)  # before the work that would be lost
-    job = _job(source, wishes)
+    _check_wishes(source, wishes, kind)
     format_ = cast(Format, import_module(FORMATS[kind][0]))
+    chosen = _chosen(source, wishes, kind, format_.IMAGES)  # before the work that would be lost
+    job = _job(source, wishes)
     converted = format_.convert(job)
     data_path = _data_path(output, converted, force=force)
     document = Exported(
@@ -174,11 +177,15 @@ def _check_suffix(kind: Kind, output: Path) -> None:
         )
 
 
-def _check_wishes(source: Source, wishes: Wishes) -> None:
+def _check_wishes(source: Source, wishes: Wishes, kind: Kind) -> None:
     if wishes.softmax and source.description.is_headless:
         raise UsageError(
             f"--softmax does not apply: {source.name} gives features and tells no classes apart."
         )
+    if kind == "onnx-int8":
+        return  # which takes pictures in any case
+    if wishes.calibration_images is not None:
+        raise UsageError("--calibration-images goes with --format onnx-int8.")
     if not wishes.checked and (wishes.recipe_name is not None or wishes.data is not None):
         flag = "--recipe" if wishes.recipe_name is not None else "--data"
         raise UsageError(f"{flag} chooses the pictures of the check that --no-check leaves out.")
@@ -193,7 +200,14 @@ def _job(source: Source, wishes: Wishes) -> Job:
         takes_pictures=wishes.embed_preprocess,
         gives_probabilities=wishes.softmax,
     )
-    return Job(source, exportable, wishes.opset, wishes.recipe_name, wishes.data)
+    return Job(
+        source,
+        exportable,
+        wishes.opset,
+        wishes.recipe_name,
+        wishes.data,
+        wishes.calibration_images,
+    )
 
 
 def _data_path(output: Path, converted: Converted, *, force: bool) -> Path | None:
@@ -210,11 +224,17 @@ def _data_path(output: Path, converted: Converted, *, force: bool) -> Path | Non
     return path
 
 
-def _chosen(source: Source, wishes: Wishes) -> Chosen | None:
+def _chosen(source: Source, wishes: Wishes, kind: Kind, count: int) -> Chosen | None:
     """The pictures to check with; None where nothing is checked."""
     if not wishes.checked:
         return None
-    return pictures.choose(source, parity.IMAGES, recipe_name=wishes.recipe_name, data=wishes.data)
+    return pictures.choose(
+        source,
+        count,
+        recipe_name=wishes.recipe_name,
+        data=wishes.data,
+        is_calibrated=kind == "onnx-int8",
+    )
 
 
 def _checked(format_: Format, path: Path, job: Job, chosen: Chosen, what: str) -> _Checked:

@@ -25,6 +25,8 @@ class Job:
     """`--recipe`."""
     data: Path | None = None
     """`--data`."""
+    calibration_images: int | None = None
+    """`--calibration-images`."""
 
     @property
     def name(self) -> str:
@@ -70,6 +72,8 @@ class Format(Protocol):
 
     RUNTIME: str
     """What runs its files."""
+    IMAGES: int
+    """Pictures to compare them on."""
 
     def convert(self, job: Job) -> Converted:
         """The network in this format.

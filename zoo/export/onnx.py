@@ -12,6 +12,7 @@ from torch import Tensor
 from torch.export import ExportedProgram
 
 from zoo.errors import UsageError, is_out_of_memory
+from zoo.export import parity
 from zoo.export.contract import classes_of, input_of
 from zoo.export.graph import AXES, layer_of, refusal, silence, trace
 from zoo.export.job import Job
@@ -19,9 +20,11 @@ from zoo.export.parity import check_floats
 from zoo.exported import DOCUMENT_KEY, Exported
 
 if TYPE_CHECKING:
+    import onnx
     import onnx_ir
 
 RUNTIME = "onnxruntime"
+IMAGES = parity.IMAGES
 check = check_floats
 IN_ONE_FILE_BYTES = 2_000_000_000
 """More weights lie beside the file, for a protobuf message ends at 2 GiB."""
@@ -66,17 +69,10 @@ class Converted:
             OSError: the disk is full.
         """
         import onnx
-        import onnx_ir
 
-        self.model.metadata_props.update(
-            {
-                DOCUMENT_KEY: document.to_json(),
-                "classes": json.dumps(classes_of(document.description)),
-                "input": json.dumps(input_of(document)),
-            }
-        )
+        self.model.metadata_props.update(metadata(document))
         if data is None:
-            content = onnx_ir.to_proto(self.model).SerializeToString(deterministic=True)
+            content = self.to_proto().SerializeToString(deterministic=True)
             onnx.checker.check_model(content)
             path.write_bytes(content)
             return
@@ -88,6 +84,12 @@ class Converted:
         path.write_bytes(proto.SerializeToString(deterministic=True))
         if data_name == data.name:
             onnx.checker.check_model(str(path))
+
+    def to_proto(self) -> "onnx.ModelProto":
+        """The model with its weights in it."""
+        import onnx_ir
+
+        return onnx_ir.to_proto(self.model)
 
     def _beside(self, data: Path) -> Any:
         """The model without its weights, which are written to `data`."""
@@ -103,6 +105,15 @@ class Converted:
         finally:
             for name, weights in kept.items():
                 initializers[name].const_value = weights
+
+
+def metadata(document: Exported) -> dict[str, str]:
+    """What a file says of itself, to zoo and to programs that know nothing of zoo."""
+    return {
+        DOCUMENT_KEY: document.to_json(),
+        "classes": json.dumps(classes_of(document.description)),
+        "input": json.dumps(input_of(document)),
+    }
 
 
 def convert(job: Job) -> Converted:
@@ -160,7 +171,7 @@ def opened(path: Path, job: Job) -> Callable[[Tensor], Tensor]:
     except Exception as error:  # onnxruntime's own classes have no common one
         raise UsageError(
             f"onnxruntime {onnxruntime.__version__} does not load what was exported: "
-            f"{_short(error)}.",
+            f"{short(error)}.",
             hint="An older --opset, a newer onnxruntime, or --no-check.",
         ) from error
     (name,) = (one.name for one in session.get_inputs())
@@ -200,13 +211,14 @@ def _refusal(program: ExportedProgram, name: str, error: Exception) -> UsageErro
         error = error.__cause__
     found = re.search(r"op='([\w.]+)'", text) or re.search(r"torch\.ops\.([\w.]+)", text)
     if found is None:
-        return refusal(name, "onnx", _short(error), "")
+        return refusal(name, "onnx", short(error), "")
     operation = found[1].removesuffix(".default")
     where = layer_of(program, operation.rpartition(".")[2])
     return refusal(name, "onnx", f"ONNX has nothing for torch's {operation}", where)
 
 
-def _short(error: Exception) -> str:
+def short(error: Exception) -> str:
+    """The first line of an error's message."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     return (lines[0] if lines else type(error).__name__).rstrip(".")
 

@@ -101,6 +101,22 @@ def check_floats(comparison: Comparison, what: str, runtime: str) -> None:
     Raises:
         ThresholdError: says in what; the figures are in its results.
     """
+    _check_comparable(comparison, what, runtime)
+    # Also where the file gives a NaN, with which every comparison is false.
+    if not comparison.difference <= comparison.tolerance:
+        raise comparison.failure(
+            f"{what} differs from the network in {runtime}: by {comparison.difference:.3g}, where "
+            f"{comparison.tolerance:.3g} is allowed, 1e-4 of the largest output."
+        )
+    if comparison.flipped:
+        raise comparison.failure(
+            f"{what} names another class than the network in {runtime}, for "
+            f"{comparison.flipped} of {len(comparison.ours)} pictures."
+        )
+
+
+def _check_comparable(comparison: Comparison, what: str, runtime: str) -> None:
+    """Refuses outputs that can't be compared, or whose agreement would show nothing."""
     if comparison.theirs.shape != comparison.ours.shape:
         raise comparison.failure(
             f"{what} gives {tuple(comparison.theirs.shape)} numbers in {runtime}, the network "
@@ -117,16 +133,32 @@ def check_floats(comparison: Comparison, what: str, runtime: str) -> None:
             "so agreeing with it shows nothing.",
             hint="Train it first, or --no-check writes it unchecked.",
         )
-    # Also where the file gives a NaN, with which every comparison is false.
-    if not comparison.difference <= comparison.tolerance:
+
+
+def check_agreement(comparison: Comparison, what: str, runtime: str, least: float) -> None:
+    """Refuses a file that names another class too often, and a comparison that shows nothing.
+
+    Args:
+        comparison: of its outputs.
+        what: the file's name.
+        runtime: that ran it.
+        least: share of pictures for which both must name the same class.
+
+    Raises:
+        ThresholdError: says how often; the figures are in its results.
+    """
+    _check_comparable(comparison, what, runtime)
+    theirs = comparison.theirs
+    if not theirs.isfinite().all():
+        raise comparison.failure(f"{what} gives numbers that are not finite in {runtime}.")
+    if torch.equal(theirs.amin(dim=0), theirs.amax(dim=0)):
+        raise comparison.failure(f"{what} gives the same output for every picture in {runtime}.")
+    found = comparison.agreement or 0.0
+    if found < least:
         raise comparison.failure(
-            f"{what} differs from the network in {runtime}: by {comparison.difference:.3g}, where "
-            f"{comparison.tolerance:.3g} is allowed, 1e-4 of the largest output."
-        )
-    if comparison.flipped:
-        raise comparison.failure(
-            f"{what} names another class than the network in {runtime}, for "
-            f"{comparison.flipped} of {len(comparison.ours)} pictures."
+            f"{what} names the network's class for {found:.2%} of {len(theirs)} pictures in "
+            f"{runtime}, where {least:.0%} is asked for.",
+            hint="More pictures to calibrate on may help: --calibration-images N.",
         )
 
 

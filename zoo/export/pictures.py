@@ -15,7 +15,7 @@ from zoo.data.fit import fit
 from zoo.data.pictures import Pictures
 from zoo.errors import DataError, DiskError, UsageError
 from zoo.modelfile import Source
-from zoo.provenance import task_of
+from zoo.provenance import check_classes, task_of
 from zoo.schema import Preprocessing
 
 _SCALES = ((1.0, 1.0), (0.5, 1.7), (2.3, 0.9), (1.4, 1.4), (0.25, 0.3))
@@ -33,12 +33,53 @@ class Chosen:
     notes: tuple[str, ...] = ()
 
 
-def choose(source: Source, count: int, *, recipe_name: str | None, data: Path | None) -> Chosen:
+def calibration(
+    source: Source, count: int, *, recipe_name: str | None, data: Path | None
+) -> Chosen:
+    """Training pictures to find the ranges of a network's numbers on. Nothing is downloaded.
+
+    Args:
+        source: MODEL.
+        count: how many.
+        recipe_name: `--recipe`; left out, the model file's own.
+        data: `--data`.
+
+    Raises:
+        UsageError: nothing says which pictures.
+        RecipeError: the recipe is invalid.
+        DataError: the pictures are not here, can't be read, or are of other classes or channels.
+    """
+    if (recipe_name, data, source.description.training) == (None, None, None):
+        raise UsageError(
+            f"onnx-int8 is calibrated on pictures, and {source.name} names no recipe.",
+            hint="--recipe RECIPE or --data DIR: pictures of the kind that it will see.",
+        )
+    task = task_of(source, recipe_name=recipe_name, data=data)
+    channels, ours = task.recipe.preprocess.channels, source.description.preprocessing.channels
+    if channels not in (None, ours):
+        raise DataError(
+            f"The pictures of {task.name} have {channels} channels, {source.name} takes {ours}."
+        )
+    found = sources.read(task.recipe.dataset, task.given, None).train
+    check_classes(source, found.classes, task.name)
+    # Every second one: where the set has one part only, the others are compared.
+    return Chosen(list(_spread_over(found, count, start=1, step=2)), task.name)
+
+
+def choose(
+    source: Source,
+    count: int,
+    *,
+    recipe_name: str | None,
+    data: Path | None,
+    is_calibrated: bool = False,
+) -> Chosen:
     """Pictures to compare outputs on. Nothing is downloaded.
 
     Args:
         source: MODEL.
         count: how many.
+        is_calibrated: whether `calibration` has taken every second one.
         recipe_name: `--recipe`; left out, the model file's own.
         data: `--data`.
 
@@ -55,7 +96,8 @@ def choose(source: Source, count: int, *, recipe_name: str | None, data: Path | 
         found = sources.read(task.recipe.dataset, task.given, None)
         parts = (found.test, found.validation, found.train)
         pictures = next(part for part in parts if part is not None and len(part))
-        return Chosen(list(_spread_over(pictures, count)), task.name)
+        spread = _spread_over(pictures, count, step=2 if is_calibrated else 1)
+        return Chosen(list(spread), task.name)
     except (DataError, DiskError, UsageError) as error:
         if is_asked:
             raise
@@ -67,11 +109,20 @@ def choose(source: Source, count: int, *, recipe_name: str | None, data: Path | 
         return Chosen(random_pictures(description.preprocessing, count), None, (note,))
 
 
-def _spread_over(pictures: Pictures, count: int) -> Iterator[Tensor]:
-    """So many pictures from all of a set, whose order is often that of its classes."""
-    step = max(1, len(pictures) // count)
+def _spread_over(
+    pictures: Pictures, count: int, *, start: int = 0, step: int = 1
+) -> Iterator[Tensor]:
+    """So many pictures from all of a set, whose order is often that of its classes.
+
+    Args:
+        pictures: the set.
+        count: how many at most.
+        start: the first that may be taken.
+        step: from there, every so-manieth may.
+    """
+    places = range(min(start, len(pictures) - 1), len(pictures), step)
     taken = 0
-    for index in range(0, len(pictures), step):
+    for index in places[:: max(1, len(places) // count)]:
         try:
             yield pictures.picture(index)
         except BadPictureError:
@@ -98,11 +149,13 @@ def random_pictures(preprocessing: Preprocessing, count: int) -> list[Tensor]:
 def fitted_batches(
     pictures: list[Tensor], preprocessing: Preprocessing, sizes: tuple[int, ...]
 ) -> list[Tensor]:
-    """Batches (N, C, H, W), uint8: one of the largest size, the rest of the smallest."""
+    """Batches (N, C, H, W), uint8: a large one, single ones, then large ones."""
     fitted = [fit(picture[None], preprocessing) for picture in pictures]
     largest = max(sizes)
     several = [torch.cat([fitted[i % len(fitted)] for i in range(largest)])]
-    return several + [fitted[i % len(fitted)] for i in range(largest, 2 * largest)]
+    single = [fitted[i % len(fitted)] for i in range(largest, 2 * largest)]
+    rest = fitted[2 * largest :]
+    return [*several, *single, *_in_batches(rest, largest)]
 
 
 def decoded_batches(
@@ -119,7 +172,13 @@ def decoded_batches(
         )
         for i, scales in enumerate(_SCALES[:largest])
     ]
-    return [_nhwc(torch.cat(several)), *(_nhwc(single) for single in singles)]
+    rest = [_resized(picture, preprocessing.size) for picture in ready[2 * largest :]]
+    made = [torch.cat(several), *singles, *_in_batches(rest, largest)]
+    return [_nhwc(batch) for batch in made]
+
+
+def _in_batches(pictures: list[Tensor], size: int) -> list[Tensor]:
+    return [torch.cat(pictures[i : i + size]) for i in range(0, len(pictures), size)]
 
 
 def _in_channels(picture: Tensor, channels: int) -> Tensor:

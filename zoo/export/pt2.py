@@ -11,12 +11,14 @@ from torch import Tensor
 from torch.export import ExportedProgram
 
 from zoo.errors import UsageError
+from zoo.export import parity
 from zoo.export.graph import silence, trace
 from zoo.export.job import Job
 from zoo.export.parity import check_floats
 from zoo.exported import PT2_MEMBER, Exported
 
 RUNTIME = "torch.export"
+IMAGES = parity.IMAGES
 check = check_floats
 
 

@@ -10,12 +10,14 @@ from torch import Tensor
 
 from zoo import modelfile, tensorfile
 from zoo.errors import UsageError
+from zoo.export import parity
 from zoo.export.job import Job
 from zoo.export.network import Exportable, drop_auxiliary
 from zoo.export.parity import check_floats
 from zoo.exported import EXPORT_KEY, Exported
 
 RUNTIME = "torch"
+IMAGES = parity.IMAGES
 check = check_floats
 
 

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from zoo import devices, modelfile
-from zoo.data.fit import center, fit, normalize, to_channels
+from zoo.data.fit import fit, normalize, to_channels, unframed
 from zoo.data.placement import to_device
 from zoo.errors import (
     ModelFileError,
@@ -136,12 +136,11 @@ class ExportedRuntime(Runtime):
             return torch.cat([self.run(self._as_taken(picture)) for picture in pictures])
 
     def prepare(self, images: Tensor) -> Any:
-        """Normalized; or without the black that fitting has added, where the graph adds it."""
+        """Normalized; or in the content's size where the graph fits pictures itself."""
         preprocessing = self.source.description.preprocessing
         if self.fits_pictures:
             return self._as_input(normalize(images, preprocessing))
-        # Fitting a picture of the content's size, as the graph does it, changes nothing.
-        return self._as_taken(center(images, preprocessing.content))
+        return self._as_taken(unframed(images, preprocessing))
 
     def run(self, prepared: Any) -> Tensor:
         """One forward pass."""
