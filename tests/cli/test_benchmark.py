@@ -129,11 +129,11 @@ def test_a_network_without_a_head(zoo: Zoo, in_tmp: Path) -> None:
 
 def test_peak_memory_is_of_a_process_of_its_own(zoo: Zoo) -> None:
     ended = zoo(
-        "benchmark", "lenet5", "--batch-sizes", 4096, "--seconds", 0, "--threads", 1, "--json"
+        "benchmark", "lenet5", "--batch-sizes", 1024, "--seconds", 0, "--threads", 1, "--json"
     )
     (row,) = ended.json["rows"]
     # Pictures and what c1 makes of them, which are needed together.
-    least = 4096 * 4 * (32 * 32 + 6 * 28 * 28)
+    least = 1024 * 4 * (32 * 32 + 6 * 28 * 28)
     assert least < row["peak_memory_bytes"] < 5 * least
 
 

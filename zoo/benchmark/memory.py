@@ -46,7 +46,7 @@ def peak_bytes(job: Job) -> int | None:
         OutOfMemoryError: the process did not find enough.
     """
     # Away from the terminal's Ctrl-C: this process is told, and ends the other.
-    process = subprocess.Popen(  # noqa: S603
+    with subprocess.Popen(  # noqa: S603
         [sys.executable, "-m", __name__, json.dumps(asdict(job))],
         env={**os.environ, "PYTHONPATH": os.pathsep.join(path or os.getcwd() for path in sys.path)},
         stdin=subprocess.DEVNULL,
@@ -54,12 +54,11 @@ def peak_bytes(job: Job) -> int | None:
         stderr=subprocess.PIPE,
         text=True,
         start_new_session=True,
-    )
-    try:
-        answer, complaint = process.communicate()
-    finally:
-        process.kill()
-        process.wait()
+    ) as process:
+        try:
+            answer, complaint = process.communicate()
+        finally:
+            process.kill()
     if process.returncode == -signal.SIGKILL:
         raise OutOfMemoryError("The system ended the process: memory ran out.")
     if process.returncode:
