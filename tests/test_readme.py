@@ -138,7 +138,7 @@ def run_steps(steps: list[str], directory: Path) -> tuple[int, str]:
 def test_the_workflow_runs(workflow: list[str], tmp_path: Path) -> None:
     setup, *steps = workflow
     assert setup == "pip install 'cnn-zoo[export]'"
-    recipe = "dataset: {source: digits}\ntrain: {epochs: 8, batch_size: 64, lr: 2e-3}\n"
+    recipe = "dataset: {source: digits}\ntrain: {epochs: 6, batch_size: 64, lr: 2e-3}\n"
     (tmp_path / "mine.yaml").write_text(recipe)
     assert run_steps(steps, tmp_path) == (0, "true\n")
     assert (tmp_path / "model.onnx").is_file()

@@ -21,7 +21,7 @@ from zoo.errors import OutOfMemoryError, UsageError, is_out_of_memory
 from zoo.evaluation import Shown, open_split
 from zoo.modelfile import Source
 from zoo.precision import Precision
-from zoo.timing import CONFIDENCE, Pass, Times, Turns
+from zoo.timing import Pass, Times, Turns
 
 _SHARE_OF_CEILINGS = 0.05
 """Of the time, for each arithmetic: a ceiling is measured under the same noise as all else."""
@@ -96,8 +96,6 @@ class Benchmark:
             for lane in self._lanes:
                 self._measure_memory(lane)
 
-    confidence = CONFIDENCE
-
     @property
     def rows(self) -> list[Row]:
         """Those that were timed at least once, in the order of the request."""
@@ -112,6 +110,7 @@ class Benchmark:
     def notes(self) -> tuple[str, ...]:
         """What people should know of the figures."""
         notes = [note for shown in self.judged_by.values() for note in shown.notes]
+        notes += [note for one in self._contestants for note in one.notes]
         fixed = dict.fromkeys(one.format for one in self._contestants if one.format != "torch")
         if fixed and set(self.request.precisions) - {"fp32", "auto"}:
             notes.append(
@@ -122,8 +121,9 @@ class Benchmark:
     @property
     def machine(self) -> dict[str, Any]:
         """What else must be the same where figures are compared."""
+        used = dict.fromkeys(one.device for one in self._contestants)
         return {
-            "processor": devices.kind_of(torch.device("cpu")),
+            "processor": " and ".join(devices.kind_of(device) for device in used),
             "threads": self.threads,
             "torch": torch.__version__,
         }

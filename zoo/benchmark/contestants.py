@@ -40,6 +40,8 @@ class Contestant:
     """What to call the model."""
     runtime: Runtime
     cost: Cost
+    notes: tuple[str, ...] = ()
+    """What the user should know of it."""
 
     @property
     def format(self) -> Format:
@@ -123,9 +125,7 @@ def contestants(request: "Request") -> Iterator[Contestant]:
                     runtime = open_runtime(source, arithmetic, threads=request.threads)
                     yield Contestant(source.name, runtime, cost)
             else:
-                file = _exported(source, name, request)
-                of_file = replace(cost, file_bytes=_cost(file).file_bytes)
-                yield Contestant(source.name, _opened(file, request), of_file)
+                yield _exported(source, name, cost, request)
 
 
 def _arithmetics(request: "Request") -> list[Precision]:
@@ -141,7 +141,7 @@ def _opened(source: Source, request: "Request") -> Runtime:
     return open_runtime(source, arithmetic, threads=request.threads)
 
 
-def _exported(source: Source, name: str, request: "Request") -> Source:
+def _exported(source: Source, name: str, cost: Cost, request: "Request") -> Contestant:
     """A file that is exported for this, which checks it too."""
     from zoo.export import FORMATS, Wishes, export_file
 
@@ -149,8 +149,10 @@ def _exported(source: Source, name: str, request: "Request") -> Source:
     number = len(list(request.scratch.iterdir()))
     path = request.scratch / f"{number}{FORMATS[kind][1]}"
     wishes = Wishes(recipe_name=request.recipe, data=request.data)
-    export_file(source.name, path, kind, wishes)
-    return modelfile.resolve(str(path), exported=True)
+    made = export_file(source.name, path, kind, wishes)
+    file = modelfile.resolve(str(path), exported=True)
+    of_file = replace(cost, file_bytes=made.bytes)
+    return Contestant(source.name, _opened(file, request), of_file, made.notes)
 
 
 def _cost(source: Source) -> Cost:

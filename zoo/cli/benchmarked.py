@@ -108,6 +108,8 @@ def _before(comparison: "Comparison | None") -> dict[str, Any]:
 
 
 def _document(measured: "Benchmark", png: Path | None) -> dict[str, Any]:
+    from zoo.timing import CONFIDENCE
+
     turns, goal = measured.turns, measured.request.goal
     return {
         "machine": measured.machine,
@@ -120,7 +122,7 @@ def _document(measured: "Benchmark", png: Path | None) -> dict[str, Any]:
             for one, top in measured.ceilings.items()
         ],
         "measuring": {
-            "confidence": measured.confidence,
+            "confidence": CONFIDENCE,
             "spread": goal.spread,
             "seconds_a_row": goal.seconds,
             "seed": measured.request.seed,
