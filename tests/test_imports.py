@@ -83,6 +83,10 @@ MAY_IMPORT = {
         "downloads", "freezing", "frozen", "heads", "input_sizes", "plotting", "precision",
         "pretrained", "provenance", "surgery", "tensorfile", "weights",
     },
+    "export": {
+        "data", "description", "exported", "heads", "layers", "modelfile", "provenance", "schema",
+        "tensorfile",
+    },
     "keras_import": {"description", "layer_specs", "modelfile", "schema", "summary"},
     "explain": {"data", "layers", "modelfile", "schema", "summary"},
     "runs": {"tensorfile", "training"},

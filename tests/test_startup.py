@@ -60,6 +60,7 @@ def heavy_modules(*arguments: str) -> list[str]:
         ("explain", "learn"),
         ("predict", "--help"),
         ("evaluate", "--help"),
+        ("export", "--help"),
         ("data", "fetch", "--help"),
     ],
     ids=" ".join,

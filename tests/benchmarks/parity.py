@@ -72,7 +72,7 @@ def edited(network: nn.Module, described: Description, variant: str) -> Any:
 def measured(
     card: Architecture, variant: str, directory: Path, *, embedded: bool
 ) -> Iterator[dict[str, Any]]:
-    """A row for each format; with the preprocessing inside too, where asked for."""
+    """A row for each format, and of ONNX with the preprocessing inside too, where asked for."""
     row = {"name": card.name, "variant": variant}
     try:
         network, described = edited(*built(card.name), variant)
@@ -84,7 +84,7 @@ def measured(
     del network
     gc.collect()
     for kind in FORMATS:
-        for inside in (False, True) if embedded else (False,):
+        for inside in (False, True) if embedded and kind == "onnx" else (False,):
             started = time.perf_counter()
             found = {**row, "format": kind, "embedded": inside}
             try:

@@ -51,6 +51,7 @@ WORKING = {
     "explain learn": "explain learn",
     "explain maps": "explain maps RUN PICTURE -o OUT",
     "explain pool": "explain pool --picture PICTURE",
+    "export": "export RUN --format safetensors -o OUT",
     "freeze": "freeze RUN --all-but-head -o OUT",
     "import keras": "import keras KERAS -o OUT",
     "list": "list",

@@ -214,7 +214,8 @@ def _data_path(output: Path, converted: Converted, *, force: bool) -> Path | Non
     """Where weights go that lie beside the file."""
     if not converted.has_data_file:
         return None
-    model = Path(os.path.realpath(output))  # as it is written: a link stays
+    # A link stays, and its target is written.
+    model = Path(os.path.realpath(output)) if output.is_symlink() else output
     path = model.with_name(f"{model.name}.data")
     if os.path.lexists(path) and not force:
         raise OutputExistsError(

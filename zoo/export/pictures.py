@@ -11,7 +11,7 @@ from torch import Tensor
 
 from zoo.data import sources
 from zoo.data.decode import BadPictureError
-from zoo.data.fit import fit
+from zoo.data.fit import fit, to_channels
 from zoo.data.pictures import Pictures
 from zoo.errors import DataError, DiskError, UsageError
 from zoo.modelfile import Source
@@ -163,7 +163,7 @@ def decoded_batches(
 ) -> list[Tensor]:
     """Batches (N, h, w, C), uint8, of pictures as they come from a decoder and of odd sizes."""
     largest = max(sizes)
-    ready = [_in_channels(picture, preprocessing.channels) for picture in pictures]
+    ready = [to_channels(picture[None], preprocessing.channels) for picture in pictures]
     several = [_resized(ready[i % len(ready)], preprocessing.size) for i in range(largest)]
     singles = [
         _resized(
@@ -179,16 +179,6 @@ def decoded_batches(
 
 def _in_batches(pictures: list[Tensor], size: int) -> list[Tensor]:
     return [torch.cat(pictures[i : i + size]) for i in range(0, len(pictures), size)]
-
-
-def _in_channels(picture: Tensor, channels: int) -> Tensor:
-    """(1, channels, h, w), converted as `fit` converts."""
-    height, width = picture.shape[-2:]
-    same = Preprocessing(
-        channels=channels, size=(height, width), content=(height, width),
-        mean=(0.0,) * channels, std=(1.0,) * channels, interpolation="bilinear", fit="resize",
-    )  # fmt: skip
-    return fit(picture[None], same)
 
 
 def _resized(picture: Tensor, size: tuple[int, ...]) -> Tensor:
