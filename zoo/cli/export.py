@@ -33,7 +33,8 @@ def export(
         typer.Option(
             "--format",
             help="onnx for onnxruntime and many more, onnx-int8 for the same in 8 bits, pt2 for "
-            "torch without zoo, safetensors for plain tensors; left out, what the output is called after, else onnx.",
+            "torch without zoo, safetensors for plain tensors; left out, what the output is called "
+            "after, else onnx.",
         ),
     ] = None,
     opset: Annotated[

@@ -122,7 +122,7 @@ def convert(job: Job) -> Converted:
     Raises:
         UsageError: the extra is missing, there is no such opset, or ONNX lacks an operation.
     """
-    _check_extra()
+    check_extra()
     name, exportable, opset = job.name, job.exportable, job.opset
     _check_opset(opset)
     program = trace(exportable, name, "onnx")
@@ -178,7 +178,12 @@ def opened(path: Path, job: Job) -> Callable[[Tensor], Tensor]:
     return lambda images: torch.from_numpy(session.run(None, {name: images.numpy()})[0])
 
 
-def _check_extra() -> None:
+def check_extra() -> None:
+    """Refuses to go on without the extra.
+
+    Raises:
+        UsageError: names the packages that are missing.
+    """
     missing = []
     for module in ("onnx", "onnxscript", "onnxruntime"):
         try:

@@ -96,9 +96,7 @@ def convert(job: Job) -> Converted:
             f"{name} gives features: onnx-int8 is judged by the classes that it names.",
             hint="--format onnx",
         )
-    converted = floats.convert(job)
-    if converted.has_data_file:
-        raise UsageError(f"{name} is too large for onnx-int8: its weights exceed 2 GB.")
+    floats.check_extra()
     chosen = pictures.calibration(
         job.source,
         job.calibration_images or CALIBRATION_IMAGES,
@@ -106,6 +104,9 @@ def convert(job: Job) -> Converted:
         data=job.data,
     )
     assert chosen.recipe is not None
+    converted = floats.convert(job)
+    if converted.has_data_file:
+        raise UsageError(f"{name} is too large for onnx-int8: its weights exceed 2 GB.")
     try:
         with silence(), _quiet_runtime():
             model = _quantized(converted, _inputs(job, chosen.pictures), job.exportable.input_name)

@@ -46,6 +46,7 @@ _ARITHMETIC = re.compile(
 )
 _REFUSED = re.compile(r"from_file|save|warn|set_|set_data|record_stream|resize\w*|.*storage\w*")
 _OF_TORCH = frozenset({
+    "__and__", "__or__", "__xor__",
     "_adaptive_avg_pool2d", "_assert_async", "_assert_scalar", "_assert_tensor_metadata",
     "_convolution", "_log_softmax", "_native_batch_norm_legit",
     "_native_batch_norm_legit_no_training", "_scaled_dot_product_flash_attention_for_cpu",
@@ -148,8 +149,6 @@ def _graph(path: Path, content: bytes) -> bytes:
     for call in module["module_call_graph"]:
         for side in ("in_spec", "out_spec"):
             call["signature"][side] = _tree(path, call["signature"][side])
-    for node in module["graph"]["nodes"]:
-        _check_target(path, node["target"])
     _check_words(path, program, "")
     return json.dumps(program).encode()
 
@@ -201,6 +200,8 @@ def _check_words(path: Path, value: Any, key: str) -> None:
     elif isinstance(value, list):
         for item in value:
             _check_words(path, item, key)
+    elif key == "target":
+        _check_target(path, str(value))  # also in graphs inside of graphs
     elif isinstance(value, str) and key not in ("in_spec", "out_spec", "as_string"):
         _check_word(path, value, _EXPRESSION if key == "expr_str" else _DOTTED)
 
