@@ -31,9 +31,9 @@ def test_slower_beyond_tolerance_and_intervals(times: float, slower: bool) -> No
 
 
 def test_the_tolerance_is_a_share() -> None:
-    (found,) = compare([slowed(ROW, 1.6)], of(ROW), tolerance=0.5)
+    (found,) = compare([slowed(ROW, 1.7)], of(ROW), tolerance=0.5)
     assert found.is_slower
-    (found,) = compare([slowed(ROW, 1.6)], of(ROW), tolerance=0.6)
+    (found,) = compare([slowed(ROW, 1.7)], of(ROW), tolerance=0.6)
     assert not found.is_slower
 
 
