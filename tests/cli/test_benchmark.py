@@ -252,6 +252,8 @@ def test_without_onnxruntime(zoo: Zoo, monkeypatch: pytest.MonkeyPatch) -> None:
         ("lenet5 --offline", "--offline goes with --recipe or --data."),
         ("lenet5 --baseline nowhere.json", "nowhere.json does not exist"),
         ("lenet5 --png a.jpg", "a.jpg would be no .jpg file."),
+        ("lenet5 --formats onnx --device cuda", "--device cuda does not apply to onnx"),
+        ("lenet5 --formats onnx,pt2 --precision bf16", "does not apply to onnx and pt2: the"),
         ("lenet5 --device cuda:99", "no device 'cuda:99'"),
     ],
 )

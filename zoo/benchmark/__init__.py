@@ -13,7 +13,13 @@ import torch
 
 from zoo import devices, modelfile
 from zoo.benchmark.ceiling import Ceiling
-from zoo.benchmark.contestants import Contestant, check_names, contestants, random_images
+from zoo.benchmark.contestants import (
+    IN_FILES,
+    Contestant,
+    check_names,
+    contestants,
+    random_images,
+)
 from zoo.benchmark.memory import Job, peak_bytes
 from zoo.benchmark.request import Request as Request
 from zoo.benchmark.row import Row as Row
@@ -112,7 +118,7 @@ class Benchmark:
         notes = [note for shown in self.judged_by.values() for note in shown.notes]
         notes += [note for one in self._contestants for note in one.notes]
         fixed = dict.fromkeys(one.format for one in self._contestants if one.format != "torch")
-        if fixed and set(self.request.precisions) - {"fp32", "auto"}:
+        if fixed and set(self.request.precisions) - IN_FILES:
             notes.append(
                 f"{' and '.join(fixed)}: the arithmetic is in the file, whatever --precision"
             )

@@ -1,6 +1,6 @@
 """What is measured: each model in each format and arithmetic, opened once."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, get_args
@@ -18,6 +18,9 @@ from zoo.summary import summarize
 
 if TYPE_CHECKING:
     from zoo.benchmark.request import Request
+
+IN_FILES = {"fp32", "auto"}
+"""Of --precision, what goes with exported files, whose arithmetic is in the file."""
 
 
 @dataclass(frozen=True)
@@ -51,7 +54,8 @@ class Contestant:
     @property
     def file(self) -> str:
         """What was opened: the model itself, or a file that was exported from it for this."""
-        return self.runtime.source.name
+        source = self.runtime.source
+        return source.name if source.path is None else str(source.path)
 
     @property
     def device(self) -> torch.device:
@@ -110,8 +114,7 @@ def contestants(request: "Request") -> Iterator[Contestant]:
         ModelFileError: a file is refused or corrupt.
     """
     sources = [modelfile.resolve(model, exported=True) for model in request.models]
-    if request.formats is not None and all(source.exported for source in sources):
-        raise UsageError("--formats does not apply: exported files are measured as they are.")
+    _check_formats(request, sources)
     for source in sources:
         cost = _cost(source)
         if source.exported is not None:
@@ -128,6 +131,25 @@ def contestants(request: "Request") -> Iterator[Contestant]:
                 yield _exported(source, name, cost, request)
 
 
+def _check_formats(request: "Request", sources: Sequence[Source]) -> None:
+    """Refuses what nothing can be exported for, before anything is."""
+    if request.formats is not None and all(source.exported for source in sources):
+        raise UsageError("--formats does not apply: exported files are measured as they are.")
+    exported = [name for name in request.formats or () if name != "torch"]
+    if exported and request.device not in ("auto", "cpu"):
+        raise UsageError(
+            f"--device {request.device} does not apply to {' and '.join(exported)}, which are run "
+            "on the processor.",
+            hint="--device auto computes the rest on the fastest device.",
+        )
+    if exported and not set(request.precisions) & IN_FILES:
+        raise UsageError(
+            f"--precision {','.join(request.precisions)} does not apply to "
+            f"{' and '.join(exported)}: the arithmetic is in the file.",
+            hint="Add fp32.",
+        )
+
+
 def _arithmetics(request: "Request") -> list[Precision]:
     """Each once: `auto` may mean one that is named too."""
     device = devices.choose(request.device)
@@ -136,7 +158,7 @@ def _arithmetics(request: "Request") -> list[Precision]:
 
 def _opened(source: Source, request: "Request") -> Runtime:
     """An exported file in its runtime, whose arithmetic is in the file."""
-    fits = [name for name in request.precisions if name in ("fp32", "auto")]
+    fits = [name for name in request.precisions if name in IN_FILES]
     arithmetic = runtimes.arithmetic(source, request.device, (fits or request.precisions)[0])
     return open_runtime(source, arithmetic, threads=request.threads)
 
@@ -150,7 +172,7 @@ def _exported(source: Source, name: str, cost: Cost, request: "Request") -> Cont
     path = request.scratch / f"{number}{FORMATS[kind][1]}"
     wishes = Wishes(recipe_name=request.recipe, data=request.data)
     made = export_file(source.name, path, kind, wishes)
-    file = modelfile.resolve(str(path), exported=True)
+    file = replace(modelfile.resolve(str(path), exported=True), name=f"{source.name} as {name}")
     of_file = replace(cost, file_bytes=made.bytes)
     return Contestant(source.name, _opened(file, request), of_file, made.notes)
 
