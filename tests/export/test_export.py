@@ -5,6 +5,7 @@ import resource
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -157,9 +158,10 @@ def test_weights_too_large_lie_beside(
         expected = modelfile.load(trained)(images)
     torch.testing.assert_close(answers(out)(images), expected, rtol=1e-4, atol=1e-4)
     out.unlink()
+    converted: Any = SimpleNamespace(has_data_file=True)
     with pytest.raises(OutputExistsError, match=r"out\.onnx\.data exists"):
-        export_file(str(trained), out)
-    assert not out.exists()
+        export._data_path(out, converted, force=False)
+    assert export._data_path(out, converted, force=True) == data
 
 
 @contextmanager

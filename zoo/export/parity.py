@@ -129,8 +129,9 @@ def _check_comparable(comparison: Comparison, what: str, runtime: str) -> None:
         )
     if comparison.spread <= comparison.tolerance:
         raise comparison.failure(
-            f"{what} can't be checked: the network gives the same output for every picture, "
-            "so agreeing with it shows nothing.",
+            f"{what} can't be checked: the network gives the same output for every picture, but "
+            f"for {comparison.spread:.1g} of {comparison.largest:.3g}, so agreeing with it shows "
+            "nothing.",
             hint="Train it first, or --no-check writes it unchecked.",
         )
 
