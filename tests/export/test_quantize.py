@@ -61,6 +61,7 @@ def test_it_is_a_quarter_as_large(int8: Path, exports: dict[str, Path]) -> None:
     assert int8.stat().st_size < 0.4 * exports["onnx"].stat().st_size
 
 
+@pytest.mark.slow
 def test_equal_models_give_equal_bytes(int8: Path, trained: Path, tmp_path: Path) -> None:
     export_file(str(trained), tmp_path / "again.onnx", "onnx-int8")
     assert (tmp_path / "again.onnx").read_bytes() == int8.read_bytes()
@@ -83,7 +84,7 @@ def test_its_runtime_is_named(int8: Path) -> None:
     assert runtime.arithmetic == "int8"
 
 
-def test_the_command_line(zoo: Zoo, trained: Path, in_tmp: Path) -> None:
+def test_the_command_line_unchecked(zoo: Zoo, trained: Path, in_tmp: Path) -> None:
     command = ("export", trained, "--format", "onnx-int8", "-o", "m.onnx", "--no-check")
     ended = zoo(*command, "--calibration-images", "20", "--json")
     assert ended.code == 0, ended.stdout
