@@ -83,13 +83,20 @@ def test_one_pass_in_twenty_exceeds_p95() -> None:
     assert times.p95_ms == 95.0
 
 
-def test_steady_things_settle_at_once(clock: Clock) -> None:
-    turns = Turns([clock.takes(1.0), clock.takes(40.0)], Goal(spread=0.01, seconds=60))
+def test_steady_things_settle_soon(clock: Clock) -> None:
+    turns = Turns([clock.takes(1.0), clock.takes(40.0)], Goal(spread=0.01, seconds=0.5))
     assert list(turns.rounds()) == list(range(1, FEWEST_ROUNDS + 1))
     assert turns.settled
     assert [times.median_ms for times in turns.times] == pytest.approx([1.0, 40.0])
     # A block is 20 ms of passes, or one that takes longer.
     assert [len(times.passes_ms) for times in turns.times] == [20 * FEWEST_ROUNDS, FEWEST_ROUNDS]
+
+
+def test_a_fifth_of_the_time_is_spent_in_any_case(clock: Clock) -> None:
+    turns = Turns([clock.takes(50.0), clock.takes(50.0)], Goal(spread=0.01, seconds=10.0))
+    list(turns.rounds())
+    assert turns.settled
+    assert turns.seconds == pytest.approx(4.0, abs=0.11)
 
 
 def test_unsteady_things_take_until_time_is_up(clock: Clock) -> None:

@@ -19,6 +19,7 @@ CONFIDENCE = 0.95
 FEWEST_ROUNDS = 6
 """Of fewer values, not even the smallest and the largest hold the median so surely."""
 
+_LEAST_SHARE = 0.2
 _WARM_UPS = 3
 _WARM_SECONDS = 0.2
 _BLOCK_SECONDS = 0.02
@@ -35,7 +36,8 @@ class Goal:
     spread: float = 0.02
     """Half of the median's interval, as a share of the median, that every thing is to reach."""
     seconds: float = 5.0
-    """For each thing, on average; then measuring stops as it stands."""
+    """For each thing, on average; then measuring stops as it stands. A fifth of it is spent in any
+    case: rounds that follow at once are under the same noise, and agree too well."""
 
 
 @dataclass
@@ -131,8 +133,10 @@ class Turns:
                 self.times[index].add(self._block(index))
             done += 1
             self.seconds = time.perf_counter() - start
-            self.settled = done >= FEWEST_ROUNDS and all(
-                times.spread <= self._goal.spread for times in self.times
+            self.settled = (
+                done >= FEWEST_ROUNDS
+                and self.seconds >= _LEAST_SHARE * limit
+                and all(times.spread <= self._goal.spread for times in self.times)
             )
             yield done
 

@@ -18,6 +18,13 @@ Zoo = Callable[..., Ended]
 
 QUICK = ("--seconds", 0, "--threads", 1, "--no-memory")
 
+# Scripts rely on these.
+ROW_KEYS = [
+    "model", "format", "precision", "batch_size", "latency_ms", "interval_ms", "spread", "p95_ms",
+    "images_per_second", "passes", "rounds", "params", "mult_adds", "file_bytes",
+    "peak_memory_bytes", "ceiling_share", "top1", "device", "threads",
+]  # fmt: skip
+
 
 @pytest.fixture(autouse=True)
 def _small_products(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -37,6 +44,7 @@ def test_a_row_for_each_model_arithmetic_and_size(zoo: Zoo) -> None:
         for precision in ("fp32", "bf16")
         for size in (1, 3)
     ]
+    assert list(rows[0]) == ROW_KEYS
     ceilings = {one["precision"]: one["mult_adds_per_second"] for one in ended.json["ceilings"]}
     for row in rows:
         assert (row["format"], row["device"], row["threads"]) == ("torch", "cpu", 1)
