@@ -5,10 +5,13 @@ a torch.export archive the member `extra/zoo.json`, in plain safetensors the met
 Files come from strangers: lengths are held against the file's own before anything is read.
 """
 
+import errno
 import json
+import struct
 import zipfile
 import zlib
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, Literal
@@ -38,7 +41,8 @@ _MAX_MEMBERS = 100_000
 _GRAPH, _METADATA = 7, 14
 """Field numbers of onnx.proto's ModelProto."""
 _DAMAGE = (
-    zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError, ValueError,
+    zipfile.BadZipFile, zlib.error, struct.error, EOFError, RuntimeError, ValueError, KeyError,
+    TypeError, AttributeError, IndexError,
 )  # fmt: skip
 
 
@@ -264,12 +268,29 @@ def _broken_onnx(file: BinaryIO) -> ModelFileError:
     )
 
 
+@contextmanager
+def damage_of_archives(path: Path) -> Iterator[None]:
+    """Inside, whatever a damaged zip does to its reader is a ModelFileError."""
+    damaged = ModelFileError(
+        f"{path} is no torch.export archive that this zoo reads, or a truncated one.",
+        hint="Copy or download it again.",
+    )
+    try:
+        yield
+    except _DAMAGE as error:
+        raise damaged from error
+    except OSError as error:
+        if error.errno != errno.EINVAL:  # a place before the file's start
+            raise
+        raise damaged from error
+
+
 def _is_archive(path: Path) -> bool:
     """Whether a zip is torch.export's, and not torch.save's."""
     try:
-        with zipfile.ZipFile(path) as archive:
+        with damage_of_archives(path), zipfile.ZipFile(path) as archive:
             return any(name.endswith("/archive_format") for name in archive.namelist())
-    except _DAMAGE:
+    except ModelFileError:
         return False
 
 
@@ -279,24 +300,18 @@ def _of_archive(path: Path) -> bytes | None:
     Raises:
         ModelFileError: it is truncated, or no such archive.
     """
-    try:
-        with zipfile.ZipFile(path) as archive:
-            members = archive.infolist()
-            if len(members) > _MAX_MEMBERS:
-                raise ModelFileError(f"{path} is refused: it has {len(members):,} members.")
-            found = [one for one in members if _inside(one.filename) == f"extra/{PT2_MEMBER}"]
-            if not found:
-                return None
-            if len(found) > 1 or found[0].compress_type != zipfile.ZIP_STORED:
-                raise ModelFileError(f"{path} is refused: torch.export writes no such archive.")
-            if found[0].file_size > _MAX_DOCUMENT_BYTES:
-                raise ModelFileError(f"{path} is refused: its document is too large.")
-            return archive.read(found[0])
-    except _DAMAGE as error:
-        raise ModelFileError(
-            f"{path} is no torch.export archive, or a truncated one.",
-            hint="Copy or download it again.",
-        ) from error
+    with damage_of_archives(path), zipfile.ZipFile(path) as archive:
+        members = archive.infolist()
+        if len(members) > _MAX_MEMBERS:
+            raise ModelFileError(f"{path} is refused: it has {len(members):,} members.")
+        found = [one for one in members if _inside(one.filename) == f"extra/{PT2_MEMBER}"]
+        if not found:
+            return None
+        if len(found) > 1 or found[0].compress_type != zipfile.ZIP_STORED:
+            raise ModelFileError(f"{path} is refused: torch.export writes no such archive.")
+        if found[0].file_size > _MAX_DOCUMENT_BYTES:
+            raise ModelFileError(f"{path} is refused: its document is too large.")
+        return archive.read(found[0])
 
 
 def _inside(name: str) -> str:

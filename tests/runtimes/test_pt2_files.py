@@ -200,6 +200,13 @@ def test_a_truncated_archive(kept: float, exports: dict[str, Path], tmp_path: Pa
         run(tmp_path / "m.pt2")
 
 
+def test_an_archive_that_lost_its_beginning(exports: dict[str, Path], tmp_path: Path) -> None:
+    content = exports["pt2"].read_bytes()
+    (tmp_path / "m.pt2").write_bytes(content[:9] + content[50_000:])
+    with pytest.raises(ModelFileError, match="truncated"):
+        run(tmp_path / "m.pt2")
+
+
 def test_weights_that_do_not_fit(exports: dict[str, Path], tmp_path: Path) -> None:
     def change(members: dict[str, bytes]) -> None:
         members["data/weights/weight_0"] = bytes(12)

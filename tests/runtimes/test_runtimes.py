@@ -264,7 +264,17 @@ def test_what_onnxruntime_refuses_is_a_refused_file(
     (tmp_path / "m.onnx").write_bytes(model.SerializeToString())
     with pytest.raises(ModelFileError, match="onnxruntime refuses"):
         opened(tmp_path / "m.onnx")
-    assert capfd.readouterr().err == ""
+    assert capfd.readouterr() == ("", "")
+
+
+def test_onnxruntime_does_not_print_where_a_name_is_no_text(
+    exports: dict[str, Path], tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    content = exports["onnx"].read_bytes()
+    (tmp_path / "m.onnx").write_bytes(content.replace(b"\x04Tanh", b"\x04T\xa6nh"))
+    with pytest.raises(ModelFileError):
+        opened(tmp_path / "m.onnx")
+    assert capfd.readouterr() == ("", "")
 
 
 def test_a_flatbuffer_in_disguise_is_not_taken_for_one(

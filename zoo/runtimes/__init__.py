@@ -289,7 +289,10 @@ def _session(source: Source, threads: int) -> "InferenceSession":
     )
     try:
         session = onnxruntime.InferenceSession(
-            vetted.content, options, providers=["CPUExecutionProvider"]
+            vetted.content,
+            options,
+            providers=["CPUExecutionProvider"],
+            enable_fallback=0,  # which prints to stdout and tries the same once more
         )
     except Exception as error:
         raise _onnx_error(source, error) from error

@@ -11,11 +11,11 @@ import io
 import json
 import re
 import zipfile
-import zlib
 from pathlib import Path
 from typing import Any
 
 from zoo.errors import ModelFileError, UsageError
+from zoo.exported import damage_of_archives
 from zoo.files import disk_errors
 
 _GRAPH = "models/model.json"
@@ -54,10 +54,6 @@ _OF_TORCH = frozenset({
     "_upsample_nearest_exact2d",
 })  # fmt: skip
 """Operators that are torch's own matter, and harmless."""
-_DAMAGE = (
-    zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError, ValueError,
-    KeyError, TypeError, AttributeError, RecursionError, IndexError,
-)  # fmt: skip
 
 
 def vet(path: Path) -> io.BytesIO:
@@ -74,27 +70,22 @@ def vet(path: Path) -> io.BytesIO:
     except ImportError as error:
         raise UsageError(".pt2 files need torch 2.9 or newer.") from error
     made = io.BytesIO()
-    try:
-        with (
-            disk_errors("read", path),
-            zipfile.ZipFile(path) as archive,
-            PT2ArchiveWriter(made) as written,
-        ):
-            members = _members(path, archive)
-            written.write_bytes(_GRAPH, _graph(path, _read(path, archive, members, _GRAPH)))
-            written.write_bytes(_SAMPLE_INPUTS, b"")
-            for folder, index in _TENSORS:
-                config = json.loads(_read(path, archive, members, index))
-                names = _tensors(path, config)
-                written.write_bytes(index, json.dumps(config).encode())
-                for name in names:
-                    content = _read(path, archive, members, folder + name)
-                    written.write_bytes(folder + name, content)
-    except _DAMAGE as error:
-        raise ModelFileError(
-            f"{path} is no torch.export archive that this zoo reads, or a truncated one.",
-            hint="Copy or download it again.",
-        ) from error
+    with (
+        disk_errors("read", path),
+        damage_of_archives(path),
+        zipfile.ZipFile(path) as archive,
+        PT2ArchiveWriter(made) as written,
+    ):
+        members = _members(path, archive)
+        written.write_bytes(_GRAPH, _graph(path, _read(path, archive, members, _GRAPH)))
+        written.write_bytes(_SAMPLE_INPUTS, b"")
+        for folder, index in _TENSORS:
+            config = json.loads(_read(path, archive, members, index))
+            names = _tensors(path, config)
+            written.write_bytes(index, json.dumps(config).encode())
+            for name in names:
+                content = _read(path, archive, members, folder + name)
+                written.write_bytes(folder + name, content)
     made.seek(0)
     return made
 
