@@ -29,6 +29,8 @@ MAY_IMPORT = {
     "architectures": set(),
     "devices": set(),
     "precision": set(),
+    "timing": set(),
+    "plotting": set(),
     "places": set(),
     "data": {"archives", "downloads", "places", "published", "schema", "values"},
     "activations": set(),
@@ -60,6 +62,7 @@ MAY_IMPORT = {
     "provenance": {"data", "description", "modelfile", "recipe", "schema", "values"},
     "shrinking": {
         "description", "evaluation", "input_sizes", "modelfile", "precision", "summary", "surgery",
+        "timing",
     },
     "pruning": {
         "data", "description", "evaluation", "heads", "layers", "modelfile", "precision",
@@ -70,11 +73,15 @@ MAY_IMPORT = {
         "data", "downloads", "figures", "modelfile", "precision", "provenance", "runtimes",
         "schema",
     },
+    "benchmark": {
+        "data", "devices", "downloads", "evaluation", "export", "input_sizes", "modelfile",
+        "plotting", "precision", "runtimes", "summary", "timing",
+    },
     "prediction": {"data", "modelfile", "runtimes", "schema"},
     "training": {
         "data", "schema", "recipe", "layers", "description", "modelfile", "evaluation", "devices",
-        "downloads", "freezing", "frozen", "heads", "input_sizes", "precision", "pretrained",
-        "provenance", "surgery", "tensorfile", "weights",
+        "downloads", "freezing", "frozen", "heads", "input_sizes", "plotting", "precision",
+        "pretrained", "provenance", "surgery", "tensorfile", "weights",
     },
     "export": {
         "data", "description", "exported", "heads", "layers", "modelfile", "provenance", "schema",

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from ruamel.yaml import YAML
 
 from tests.pictures import write_folder
 from zoo.errors import ExitCode
@@ -61,8 +62,14 @@ def outputs(tmp_path_factory: pytest.TempPathFactory, keras_files: Path) -> dict
     return {command: run(command, directory) for command, _ in shown()}
 
 
+def skip_without_jq(command: str) -> None:
+    if re.search(r"\bjq\b", command) and shutil.which("jq") is None:
+        pytest.skip("jq is not installed")
+
+
 @pytest.mark.parametrize(("command", "expected"), list(shown()), ids=[c for c, _ in shown()])
 def test_the_output_shown_is_real(command: str, expected: str, outputs: dict[str, str]) -> None:
+    skip_without_jq(command)
     actual = normalized(outputs[command])
     before, dots, after = expected.partition("\n...\n")
     if not dots:
@@ -97,3 +104,48 @@ def test_the_python_example_runs(outputs: dict[str, str], tmp_path: Path) -> Non
     run("zoo train lenet5 --max-steps 1", tmp_path)
     (tmp_path / "example.py").write_text(example)
     assert run("python example.py", tmp_path) == "61706\n"
+
+
+@pytest.fixture(scope="module")
+def workflow() -> list[str]:
+    """What the README's GitHub workflow runs."""
+    (text,) = re.findall(r"```yaml\n(.*?)```", README, re.DOTALL)
+    parsed = YAML(typ="safe").load(text)
+    assert set(parsed) == {"name", "on", "defaults", "jobs"}
+    assert parsed["defaults"]["run"]["shell"] == "bash"
+    (job,) = parsed["jobs"].values()
+    return [step["run"] for step in job["steps"] if "run" in step]
+
+
+# What GitHub runs for `shell: bash`.
+STEP = ("bash", "--noprofile", "--norc", "-eo", "pipefail", "-c")
+
+
+def run_steps(steps: list[str], directory: Path) -> tuple[int, str]:
+    """The exit code of the first step that fails, else of the last, and what it printed."""
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    for step in steps:
+        skip_without_jq(step)
+        ended = subprocess.run(
+            [*STEP, step], cwd=directory, env={**os.environ, "PATH": path},
+            capture_output=True, text=True, timeout=200,
+        )  # fmt: skip
+        if ended.returncode:
+            break
+    return ended.returncode, ended.stdout
+
+
+def test_the_workflow_runs(workflow: list[str], tmp_path: Path) -> None:
+    setup, *steps = workflow
+    assert setup == "pip install 'cnn-zoo[export]'"
+    recipe = "dataset: {source: digits}\ntrain: {epochs: 6, batch_size: 64, lr: 2e-3}\n"
+    (tmp_path / "mine.yaml").write_text(recipe)
+    assert run_steps(steps, tmp_path) == (0, "true\n")
+    assert (tmp_path / "model.onnx").is_file()
+
+
+def test_the_workflow_says_what_is_wrong_with_a_recipe(workflow: list[str], tmp_path: Path) -> None:
+    (tmp_path / "mine.yaml").write_text("dataset: {source: digits}\ntrain: {lr: -1}\n")
+    code, annotations = run_steps(workflow[1:], tmp_path)
+    assert code == ExitCode.RECIPE
+    assert annotations == "::error file=mine.yaml,line=2::train.lr must be greater than 0.\n"

@@ -52,6 +52,7 @@ def heavy_modules(*arguments: str) -> list[str]:
         ("train", "--help"),
         ("summary", "--help"),
         ("freeze", "--help"),
+        ("benchmark", "--help"),
         ("import", "keras", "--help"),
         ("explain", "--help"),
         ("explain", "layers", "--help"),

@@ -53,6 +53,13 @@ class Precision:
             logits: Tensor = network(images.to(memory_format=self.memory_format))
         return logits.float()
 
+    def finish(self) -> None:
+        """Returns when the device has computed all that it was given, which it does by itself."""
+        if self.device.type == "cuda":
+            torch.cuda.synchronize(self.device)
+        elif self.device.type == "mps":
+            torch.mps.synchronize()
+
 
 def choose(name: str, device: torch.device, *, deterministic: bool = False) -> Precision:
     """The precision of that name on a device; `auto` is bf16 where the device computes in it.

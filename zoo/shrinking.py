@@ -5,8 +5,6 @@
 """
 
 import copy
-import statistics
-import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -26,10 +24,9 @@ from zoo.precision import Precision, choose
 from zoo.summary import LayerSummary, Summary, summarize
 from zoo.surgery import Edit
 from zoo.surgery.shapes import outline_of
+from zoo.timing import Goal, Pass, medians_ms
 
-_WARM_UPS = 3
-_FEWEST_PASSES = 15
-_MOST_PASSES = 300
+_SPREAD = 0.01
 _NOTICEABLE = 0.95
 """A share of the time before above which no speed-up is claimed: medians vary by as much."""
 
@@ -273,32 +270,22 @@ def latencies_ms(
         networks: in evaluation mode; they are placed.
         input_shape: channels, height, width.
         arithmetic: of the passes.
-        seconds: to measure for; at least 15 passes of each are timed, at most 300.
+        seconds: to measure for, about.
     """
     generator = torch.Generator().manual_seed(0)
     picture = torch.rand(1, *input_shape, generator=generator).to(arithmetic.device)
     picture = picture.to(memory_format=arithmetic.memory_format)
-    placed = [arithmetic.place(network) for network in networks]
-    for network in placed * _WARM_UPS:
-        _pass_ms(network, picture, arithmetic)
-    times: list[list[float]] = []
-    start = time.perf_counter()
-    while len(times) < _FEWEST_PASSES or (
-        len(times) < _MOST_PASSES and time.perf_counter() - start < seconds
-    ):
-        times.append([_pass_ms(network, picture, arithmetic) for network in placed])
-    return [statistics.median(column) for column in zip(*times, strict=True)]
+    passes = [_pass(arithmetic.place(network), picture, arithmetic) for network in networks]
+    return medians_ms(passes, Goal(spread=_SPREAD, seconds=seconds / len(networks)))
 
 
-def _pass_ms(network: nn.Module, picture: torch.Tensor, arithmetic: Precision) -> float:
-    start = time.perf_counter()
-    with arithmetic.autocast():
-        network(picture)
-    if arithmetic.device.type == "cuda":
-        torch.cuda.synchronize(arithmetic.device)
-    elif arithmetic.device.type == "mps":
-        torch.mps.synchronize()
-    return 1000 * (time.perf_counter() - start)
+def _pass(network: nn.Module, picture: torch.Tensor, arithmetic: Precision) -> Pass:
+    def run() -> None:
+        with arithmetic.autocast():
+            network(picture)
+        arithmetic.finish()
+
+    return run
 
 
 def changes(before: Sequence[LayerSummary], after: Sequence[LayerSummary]) -> tuple[Change, ...]:

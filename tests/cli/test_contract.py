@@ -38,6 +38,7 @@ EVERY_COMMAND = pytest.mark.parametrize("command", sorted(commands()))
 # A command line of each command that succeeds; RUN is a trained run, OTHER its copy, PICTURE and
 # KERAS a file, OUT a new path.
 WORKING = {
+    "benchmark": "benchmark RUN --seconds 0 --no-memory",
     "build": "build lenet5 -o OUT",
     "data check": "data check digits",
     "data fetch": "data fetch kmnist --offline",

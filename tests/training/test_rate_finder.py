@@ -7,7 +7,8 @@ import pytest
 from PIL import Image
 
 from zoo.errors import UsageError
-from zoo.training.rate_finder import RangeTest, check_can_draw, draw, range_test
+from zoo.plotting import check_can_draw
+from zoo.training.rate_finder import RangeTest, draw, range_test
 
 
 class Quadratic:
@@ -98,7 +99,7 @@ def test_without_matplotlib_it_says_what_to_install(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     check_can_draw()
-    monkeypatch.setattr("zoo.training.rate_finder.find_spec", lambda name: None)
+    monkeypatch.setattr("zoo.plotting.find_spec", lambda name: None)
     with pytest.raises(UsageError, match="Drawing needs matplotlib") as caught:
         draw(range_test(lambda rate: 1.0), tmp_path / "curve.png")
     assert caught.value.hint == "pip install 'cnn-zoo[report]'"

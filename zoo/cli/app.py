@@ -166,11 +166,11 @@ def register_commands() -> None:
     """Imports every command; a new one is a file and a line here."""
     from zoo.cli import list as list_command  # isort: skip
     from zoo.cli import show, summary, build, train, evaluate, predict, recipes  # isort: skip
-    from zoo.cli import export, freeze, import_, prune  # isort: skip
+    from zoo.cli import benchmark, export, freeze, import_, prune  # isort: skip
     from zoo.cli import data_check, data_fetch, data_preview, doctor, runs  # isort: skip
     from zoo.cli import explain, explain_learn, explain_layers, explain_drawings  # isort: skip
 
     _ = (list_command, show, summary, build, train, evaluate, predict, recipes)
-    _ = (export, freeze, import_, prune)
+    _ = (benchmark, export, freeze, import_, prune)
     _ = (data_check, data_fetch, data_preview, doctor, runs)
     _ = (explain, explain_learn, explain_layers, explain_drawings)

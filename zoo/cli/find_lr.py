@@ -28,8 +28,9 @@ def rate_found(request: "Request", world: "World") -> Result:
     from dataclasses import asdict
 
     from zoo import devices
+    from zoo.plotting import check_can_draw
     from zoo.training.preparation import assemble
-    from zoo.training.rate_finder import check_can_draw, draw, find_rate
+    from zoo.training.rate_finder import draw, find_rate
 
     if world.size > 1:
         raise UsageError("--find-lr runs in one process.", hint="Leave torchrun out.")

@@ -87,6 +87,15 @@ ModelArg = Annotated[
         autocompletion=_complete_architecture,
     ),
 ]
+ModelsArg = Annotated[
+    list[str],
+    typer.Argument(
+        metavar="MODEL...",
+        help="Architectures, model files, run directories (their best weights), or exported .onnx "
+        "and .pt2.",
+        autocompletion=_complete_architecture,
+    ),
+]
 LookedAtArg = Annotated[
     str,
     typer.Argument(

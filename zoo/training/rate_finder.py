@@ -3,12 +3,10 @@
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from zoo.errors import UsageError
-from zoo.files import atomic_path
+from zoo.plotting import check_can_draw, new_figure, write_png
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -22,7 +20,6 @@ _LOST = 4.0
 # The first smoothed losses are means of few batches.
 _IGNORED_SHARE = 0.1
 _SIZE_INCHES = (7.0, 4.2)
-_DPI = 144
 
 
 @dataclass(frozen=True)
@@ -106,16 +103,6 @@ def _steepest(rates: Sequence[float], smoothed: Sequence[float], ignored: int) -
     return float(f"{rates[steepest]:.1e}")
 
 
-def check_can_draw() -> None:
-    """Refuses to draw where that can't be, before minutes of training.
-
-    Raises:
-        UsageError: matplotlib is missing.
-    """
-    if find_spec("matplotlib") is None:
-        raise UsageError("Drawing needs matplotlib.", hint="pip install 'cnn-zoo[report]'")
-
-
 def draw(test: RangeTest, path: Path) -> None:
     """Writes the curve as a PNG, atomically.
 
@@ -124,18 +111,11 @@ def draw(test: RangeTest, path: Path) -> None:
         DiskError: the disk is full, or there is no permission.
     """
     check_can_draw()
-    figure = _figure(test)
-    with atomic_path(path) as temporary:
-        figure.savefig(temporary, format="png")
+    write_png(_figure(test), path)
 
 
 def _figure(test: RangeTest) -> "Figure":
-    # Without pyplot, which keeps figures and a backend for the whole process.
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=_SIZE_INCHES, dpi=_DPI, layout="constrained")
-    FigureCanvasAgg(figure)
+    figure = new_figure(*_SIZE_INCHES)
     axes = figure.add_subplot(
         xscale="log", xlabel="learning rate", ylabel="loss", title="Learning-rate range test"
     )
