@@ -78,7 +78,7 @@ def stages(source: Source, picture: Path, *, count: int) -> tuple[Tensor, list[S
         # Normalizations and activations keep the shape of the maps before them; layers with other
         # dimensions, such as ConvNeXt's, hold channels last. What changes a tensor in place, or
         # ends with one, gives it its name.
-        if _makes_maps(module) or (previous is not None and output.shape == previous.shape):
+        if makes_maps(module) or (previous is not None and output.shape == previous.shape):
             previous = output
             latest[output.shape[2], output.shape[3]] = (names[module], output)
 
@@ -99,6 +99,6 @@ def stages(source: Source, picture: Path, *, count: int) -> tuple[Tensor, list[S
     return image[0], found
 
 
-def _makes_maps(module: nn.Module) -> bool:
+def makes_maps(module: nn.Module) -> bool:
     """Whether a window slides in it."""
     return any(hasattr(each, "kernel_size") for each in module.modules())
