@@ -6,15 +6,20 @@ class's logit, and what is positive of their sum is shown.
 """
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import torch
 import torch.nn.functional as F  # noqa: N812 (the field's name for it)
 from torch import Tensor, nn
 
-from zoo.errors import StructureError
+from zoo import modelfile
+from zoo.data.fit import fit, normalize
+from zoo.errors import StructureError, UsageError, did_you_mean
+from zoo.explain.grid import read_picture
 from zoo.explain.maps import makes_maps
 from zoo.layers import modes_kept
+from zoo.modelfile import Source
 
 
 @dataclass(frozen=True)
@@ -29,6 +34,57 @@ class Activation:
     """(N,), the class that each map speaks for."""
     logits: Tensor
     """(N, num_classes)."""
+
+
+@dataclass(frozen=True)
+class Look:
+    """Which places of one picture speak for one class."""
+
+    label: str
+    probability: float
+    """Of the label."""
+    layer: str
+    image: Tensor
+    """The picture as the network sees it, (C, H, W), uint8."""
+    map: Tensor
+    """(h, w), at least 0, in the layer's own resolution."""
+    shares: Tensor
+    """(H, W), the same in the picture's size, in [0, 1]."""
+
+
+def look(source: Source, picture: Path, label: str | None = None) -> Look:
+    """Which places of a picture speak for a class.
+
+    Args:
+        source: MODEL; where it names no classes, the indices of its outputs are their names.
+        picture: a file.
+        label: the class; None is the likeliest.
+
+    Raises:
+        DataError: the picture can't be read.
+        UsageError: MODEL has no class of that name, or no head.
+        StructureError: the network has no last convolutional stage.
+    """
+    modelfile.check_has_head(source)
+    description = source.description
+    labels = description.classes or tuple(str(n) for n in range(description.num_classes))
+    if label is not None and label not in labels:
+        raise UsageError(
+            f"{source.name} has no class {label!r}. {did_you_mean(label, labels)}".rstrip()
+        )
+    image = fit(read_picture(picture)[None], description.preprocessing)  # (1, C, H, W)
+    network = modelfile.instantiate(source)
+    target = None if label is None else torch.tensor([labels.index(label)])
+    found = grad_cam(network, normalize(image, description.preprocessing), target)
+    chosen = int(found.targets[0])
+    return Look(
+        label=labels[chosen],
+        probability=float(found.logits[0].softmax(dim=0)[chosen]),
+        layer=found.layer,
+        image=image[0],
+        map=found.maps[0],
+        shares=enlarged(found.maps, (image.shape[2], image.shape[3]))[0],
+    )
 
 
 def grad_cam(network: nn.Module, images: Tensor, targets: Tensor | None = None) -> Activation:

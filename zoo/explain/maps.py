@@ -67,6 +67,20 @@ def stages(source: Source, picture: Path, *, count: int) -> tuple[Tensor, list[S
     preprocessing = source.description.preprocessing
     image = fit(read_picture(picture)[None], preprocessing)  # (1, C, H, W)
     network = modelfile.instantiate(source).eval()
+    found = stages_of(network, normalize(image, preprocessing), count=count)
+    if not found:
+        raise StructureError(f"{source.name} makes no feature maps of this picture.")
+    return image[0], found
+
+
+def stages_of(network: nn.Module, image: Tensor, *, count: int) -> list[Stage]:
+    """What each resolution's last layer makes of a picture; none where there are no maps.
+
+    Args:
+        network: in evaluation mode.
+        image: (1, C, H, W), normalized, on the network's device.
+        count: maps of each stage, at most.
+    """
     latest: dict[tuple[int, int], tuple[str, Tensor]] = {}
     names = {module: name for name, module in network.named_modules()}
     previous: Tensor | None = None
@@ -85,18 +99,15 @@ def stages(source: Source, picture: Path, *, count: int) -> tuple[Tensor, list[S
     hooks = [module.register_forward_hook(keep) for module in network.modules() if names[module]]
     try:
         with torch.inference_mode():
-            network(normalize(image, preprocessing))
+            network(image)
     finally:
         for hook in hooks:
             hook.remove()
-    found = [
-        Stage(name, (maps.shape[1], *size), maps[0, :count].float())
+    return [
+        Stage(name, (maps.shape[1], *size), maps[0, :count].float().cpu())
         for size, (name, maps) in latest.items()
         if max(size) > 1
     ]
-    if not found:
-        raise StructureError(f"{source.name} makes no feature maps of this picture.")
-    return image[0], found
 
 
 def makes_maps(module: nn.Module) -> bool:
