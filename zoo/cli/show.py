@@ -10,7 +10,7 @@ from zoo import catalog, edit_texts, published
 from zoo.catalog import Architecture
 from zoo.cli.app import app, command
 from zoo.cli.options import ModelArg
-from zoo.cli.output import Result, compact, count, percent, plural, shape
+from zoo.cli.output import Result, compact, count, percent, shape
 
 if TYPE_CHECKING:
     from zoo.description import Description, Publication
@@ -125,7 +125,10 @@ def _file_text(source: "Source") -> str:
         ),
         "",
         "edits:" if description.edits else "edits: none",
-        *(f"  {number}. {edit}" for number, edit in enumerate(edit_texts.sentences(description.edits), start=1)),
+        *(
+            f"  {number}. {edit}"
+            for number, edit in enumerate(edit_texts.sentences(description.edits), start=1)
+        ),
         "",
         "next:",
         f"  zoo summary {model}",

@@ -105,7 +105,7 @@ def grad_cam(network: nn.Module, images: Tensor, targets: Tensor | None = None) 
 
     def keep(module: nn.Module, _: Any, output: Any) -> None:
         nonlocal last, mixing
-        if type(module).__name__.endswith("Attention"):
+        if isinstance(module, nn.MultiheadAttention) or type(module).__name__.endswith("Attention"):
             mixing = names[module]
         if not isinstance(output, Tensor) or output.ndim != 4 or max(output.shape[2:]) == 1:
             return
@@ -122,7 +122,7 @@ def grad_cam(network: nn.Module, images: Tensor, targets: Tensor | None = None) 
                 reason = f"{mixing} mixes all places after it" if mixing else "it makes no maps"
                 raise StructureError(f"The network has no last convolutional stage: {reason}.")
             layer, maps = last  # (N, K, h, w)
-            targets = logits.argmax(dim=1) if targets is None else targets
+            targets = logits.argmax(dim=1) if targets is None else targets.clone()
             # Pictures don't touch one another, so the sum's gradient holds each one's own.
             score = logits.gather(1, targets[:, None]).sum()
             (gradients,) = torch.autograd.grad(score, maps)

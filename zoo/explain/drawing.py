@@ -168,7 +168,7 @@ def _sheet(title: str, lines: Sequence[str], rows: Sequence[_Row]) -> Image.Imag
 
 
 def cell(values: Grid, side_px: int) -> Image.Image:
-    """One map or filter on its own scale: values from their smallest, black, to their largest, white.
+    """A map or filter on its own scale: from its smallest value, black, to its largest, white.
 
     Args:
         values: (rows, columns), or (rows, columns, 3) for colours.

@@ -7,10 +7,12 @@ No text of the user's is drawn: matplotlib reads `$` in it as mathematics. Names
 import io
 import math
 import re
-import xml.etree.ElementTree as ET  # noqa: S405 (reads what matplotlib has just written)
+import xml.etree.ElementTree as ET
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+
+from zoo.wording import compact
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -19,7 +21,7 @@ if TYPE_CHECKING:
 _SVG = "http://www.w3.org/2000/svg"
 _LINK = "{http://www.w3.org/1999/xlink}href"
 _POINTS_PER_INCH = 72
-_SIZE = (440, 270)
+_SIZE = (390, 245)
 _FONT_PX = 12
 _SHOWN_POINTS = 60
 """Of longer curves the points are seen on hover alone."""
@@ -35,7 +37,7 @@ _VARIABLES = {
     _LINE: "var(--line)",
     **{colour: f"var(--series-{index + 1})" for index, colour in enumerate(_SERIES)},
 }
-_STYLE = {
+_STYLE: dict[Any, Any] = {
     "font.size": _FONT_PX,
     "text.color": _INK,
     "axes.labelcolor": _INK,
@@ -98,6 +100,8 @@ def curves(
         is_share: whether values are shares in [0, 1].
         caption: below the drawing.
     """
+    from matplotlib.ticker import MaxNLocator
+
     known = [(where, one) for where, one in zip(epochs, series, strict=True) if _known(one.values)]
     if not known:
         return None
@@ -119,7 +123,7 @@ def curves(
     first, last = min(where[0] for where, _ in known), max(where[-1] for where, _ in known)
     if last > first:
         axes.set_xlim(first - 0.02 * (last - first), last + 0.02 * (last - first))
-    axes.xaxis.get_major_locator().set_params(integer=True)
+    axes.xaxis.set_major_locator(MaxNLocator(nbins=8, integer=True))
     is_long = max(len(where) for where, _ in known) > _SHOWN_POINTS
     svg = _svg(figure, axes, title, label, points, hides_points=is_long)
     return Chart(title, svg, tuple(one for _, one in known), caption)
@@ -171,8 +175,13 @@ def scatter(
         places: cost, accuracy, a letter or two, what hovering says, and the colour.
         caption: below the drawing.
     """
+    from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
+
     figure, axes = _blank(x_label, is_share=True)
     axes.set_xscale("log")
+    axes.xaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
+    axes.xaxis.set_major_formatter(FuncFormatter(lambda cost, _: compact(cost)))
+    axes.xaxis.set_minor_formatter(NullFormatter())
     points = []
     for index, (x, y, letter, text, colour) in enumerate(places):
         axes.plot([x], [y], ",", color=_INK)  # for the axes' limits
@@ -205,8 +214,8 @@ def _blank(x_label: str, is_share: bool) -> "tuple[Figure, Axes]":
     from matplotlib.ticker import PercentFormatter
 
     with rc_context(_STYLE):
-        size = tuple(side / _POINTS_PER_INCH for side in _SIZE)
-        figure = Figure(figsize=size, dpi=_POINTS_PER_INCH, layout="constrained")
+        size = [side / _POINTS_PER_INCH for side in _SIZE]
+        figure = Figure(figsize=(size[0], size[1]), dpi=_POINTS_PER_INCH, layout="constrained")
         axes = figure.add_subplot(xlabel=x_label)
         axes.grid(visible=True, axis="y")
         axes.set_axisbelow(True)
@@ -235,12 +244,9 @@ def _svg(
     with rc_context({**_STYLE, "svg.hashsalt": prefix}):
         figure.savefig(file, format="svg", transparent=True, metadata=unwanted)
     root = ET.fromstring(file.getvalue())  # noqa: S314
-    for place in [*root.findall(f"{{{_SVG}}}metadata"), *root.findall(f".//{{{_SVG}}}style/..")]:
-        if place.tag.endswith("metadata"):
-            root.remove(place)
-        else:
-            for style in place.findall(f"{{{_SVG}}}style"):
-                place.remove(style)
+    for parent in list(root.iter()):
+        for child in [*parent.findall(f"{{{_SVG}}}metadata"), *parent.findall(f"{{{_SVG}}}style")]:
+            parent.remove(child)  # a style would be the whole page's
     for element in root.iter():
         _adapt(element, prefix)
     for name in ("width", "height"):

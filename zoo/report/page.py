@@ -22,7 +22,11 @@ def check_installed() -> None:
     """
     missing = [name for name in ("jinja2", "matplotlib") if find_spec(name) is None]
     if missing:
-        are = f"{missing[0]}, which is" if len(missing) == 1 else f"{' and '.join(missing)}, which are"
+        are = (
+            f"{missing[0]}, which is"
+            if len(missing) == 1
+            else f"{' and '.join(missing)}, which are"
+        )
         raise UsageError(
             f"A report needs {are} not installed.", hint="pip install 'cnn-zoo[report]'"
         )
@@ -43,12 +47,16 @@ def render(template: str, **content: Any) -> str:
         "default-src 'none'; img-src data:; style-src 'unsafe-inline'; "
         f"script-src 'sha256-{digest}'; base-uri 'none'; form-action 'none'"
     )
-    return _environment().get_template(template).render(
-        **content,
-        style=Markup(style),  # noqa: S704 (a file of ours)
-        script=Markup(script),  # noqa: S704
-        policy=policy,
-        version=__version__,
+    return (
+        _environment()
+        .get_template(template)
+        .render(
+            **content,
+            style=Markup(style),  # noqa: S704 (a file of ours)
+            script=Markup(script),  # noqa: S704
+            policy=policy,
+            version=__version__,
+        )
     )
 
 

@@ -3,6 +3,7 @@
 import json
 import shlex
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any
 
 from zoo import edit_texts, recipe
@@ -21,7 +22,7 @@ MATRIX_CLASSES = 60
 """Of more classes the page shows the most confused pairs alone."""
 NUMBERED_CLASSES = 20
 """Of more classes the matrix's cells are colours without numbers."""
-_PAIRS = 30
+_PAIRS = 20
 _CALLED = {
     "running": "is still running",
     "interrupted": "was interrupted",
@@ -40,6 +41,11 @@ class Cell:
     """Of the true class's pictures."""
     title: str
     is_right: bool
+
+    @property
+    def tint(self) -> float:
+        """How strong its colour is, so that a single mistake is seen too."""
+        return 0.0 if not self.images else 0.2 + 0.8 * self.share
 
 
 @dataclass(frozen=True)
@@ -251,11 +257,16 @@ def _recipe(record: Record) -> str:
         return json.dumps(resolved, indent=2)
 
 
+def _moment(text: str | None) -> str | None:
+    """`2026-11-23 06:48 UTC`."""
+    return None if text is None else f"{datetime.fromisoformat(text).astimezone(UTC):%F %R} UTC"
+
+
 def _settings(record: Record) -> list[tuple[str, str]]:
     """Where and how it was trained."""
     versions = record.settings.get("versions")
     names = {
-        "started": record.started,
+        "started": _moment(record.started),
         "status": record.status,
         "architecture": record.word("model"),
         "recipe": record.word("recipe"),
@@ -273,5 +284,3 @@ def _settings(record: Record) -> list[tuple[str, str]]:
     }
     found = [(name, str(value)) for name, value in names.items() if value is not None]
     return found + [("overridden", text) for text in record.overridden]
-
-
