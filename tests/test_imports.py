@@ -62,8 +62,11 @@ MAY_IMPORT = {
         "shrinking", "summary", "surgery", "training",
     },
     "figures": set(),
+    "judging": set(),
+    "wording": set(),
+    "edit_texts": {"wording"},
     "evaluation": {
-        "data", "downloads", "figures", "modelfile", "precision", "provenance", "schema",
+        "data", "downloads", "figures", "judging", "modelfile", "precision", "provenance", "schema",
     },
     "prediction": {"data", "modelfile", "description", "schema", "precision", "devices"},
     "training": {
@@ -74,6 +77,10 @@ MAY_IMPORT = {
     "keras_import": {"description", "layer_specs", "modelfile", "schema", "summary"},
     "explain": {"data", "layers", "modelfile", "schema", "summary"},
     "runs": {"tensorfile", "training"},
+    "report": {
+        "data", "description", "downloads", "edit_texts", "evaluation", "explain", "figures",
+        "judging", "modelfile", "precision", "recipe", "runs", "schema", "summary", "wording",
+    },
     "doctor": {"devices", "places", "precision", "shipped"},
     "__main__": {"cli"},
 }  # fmt: skip

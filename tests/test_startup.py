@@ -59,6 +59,7 @@ def heavy_modules(*arguments: str) -> list[str]:
         ("explain", "learn"),
         ("predict", "--help"),
         ("evaluate", "--help"),
+        ("report", "--help"),
         ("data", "fetch", "--help"),
     ],
     ids=" ".join,

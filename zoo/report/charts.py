@@ -121,8 +121,8 @@ def curves(
     if marked is not None:
         axes.axvline(marked, color=_INK, linewidth=1, linestyle=":")
     first, last = min(where[0] for where, _ in known), max(where[-1] for where, _ in known)
-    if last > first:
-        axes.set_xlim(first - 0.02 * (last - first), last + 0.02 * (last - first))
+    margin = 0.02 * (last - first) or 0.9
+    axes.set_xlim(first - margin, last + margin)
     axes.xaxis.set_major_locator(MaxNLocator(nbins=8, integer=True))
     is_long = max(len(where) for where, _ in known) > _SHOWN_POINTS
     svg = _svg(figure, axes, title, label, points, hides_points=is_long)

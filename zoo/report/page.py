@@ -82,10 +82,15 @@ def _environment() -> "Environment":
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    names = ("compact", "count", "figure", "percent", "plural", "shape", "speed")
+    names = ("count", "figure", "plural", "shape", "speed")
     made.filters |= {name: getattr(wording, name) for name in names}
-    made.filters |= {"duration": duration, "svg": _svg}
+    made.filters |= {"duration": duration, "percent": _percent, "svg": _svg}
     return made
+
+
+def _percent(share: float | None) -> str:
+    """Its sign stays on the number's line."""
+    return wording.percent(share).replace(" ", "\N{NO-BREAK SPACE}")
 
 
 def _svg(drawn: str) -> str:

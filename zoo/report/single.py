@@ -47,6 +47,11 @@ class Cell:
         """How strong its colour is, so that a single mistake is seen too."""
         return 0.0 if not self.images else 0.2 + 0.8 * self.share
 
+    @property
+    def is_strong(self) -> bool:
+        """Whether white letters are easier to read on it than black ones, on a light page."""
+        return self.tint >= (0.88 if self.is_right else 0.92)
+
 
 @dataclass(frozen=True)
 class LayerRow:
