@@ -11,6 +11,7 @@ from zoo import layers, modelfile
 from zoo.data.fit import fit, normalize
 from zoo.errors import StructureError
 from zoo.explain.grid import read_picture
+from zoo.layers import Shape
 from zoo.modelfile import Source
 
 
@@ -41,12 +42,34 @@ def first_filters(source: Source) -> Filters:
         StructureError: the network has no convolution.
     """
     network = modelfile.outline(source.description)
-    for layer in layers.ordered(network, source.description.input_shape).layers:
+    path = _first_convolution(network, source.description.input_shape)
+    if path is None:
+        raise StructureError(f"{source.name} has no convolution.")
+    return _filters(modelfile.instantiate(source), path)
+
+
+def filters_of(network: nn.Module, input_shape: Shape) -> Filters | None:
+    """The filters of a network's first convolution that runs; None where it has none.
+
+    Args:
+        network: with its weights.
+        input_shape: channels, height, width.
+    """
+    path = _first_convolution(network, input_shape)
+    return None if path is None else _filters(network, path)
+
+
+def _first_convolution(network: nn.Module, input_shape: Shape) -> str | None:
+    for layer in layers.ordered(network, input_shape).layers:
         if isinstance(layer.module, nn.Conv2d):
-            weights = modelfile.instantiate(source).get_submodule(layer.path).weight
-            assert isinstance(weights, Tensor)
-            return Filters(layer.name, weights.detach())
-    raise StructureError(f"{source.name} has no convolution.")
+            return layer.path
+    return None
+
+
+def _filters(network: nn.Module, path: str) -> Filters:
+    weights = network.get_submodule(path).weight
+    assert isinstance(weights, Tensor)
+    return Filters(path, weights.detach().cpu())
 
 
 def stages(source: Source, picture: Path, *, count: int) -> tuple[Tensor, list[Stage]]:

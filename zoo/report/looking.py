@@ -26,7 +26,7 @@ from zoo.errors import (
 from zoo.evaluation import Shown, open_split
 from zoo.explain.cam import enlarged, grad_cam
 from zoo.explain.drawing import heated
-from zoo.explain.maps import Stage, first_filters, stages_of
+from zoo.explain.maps import Stage, filters_of, stages_of
 from zoo.figures import Figures
 from zoo.judging import Judged, Judgements
 from zoo.modelfile import Source
@@ -125,7 +125,7 @@ def look(run: Path, access: Access) -> Look:
         path = modelfile.locate(str(run))
         source = Source(str(run), path, read_description(path))
         weights = modelfile.load_network(path, source.description)
-        found = _network(source)
+        found = _network(weights, source.description)
     except _REASONS as error:
         return Look(None, error.message, None, "")
     try:
@@ -141,12 +141,12 @@ def look(run: Path, access: Access) -> Look:
         return Look(found, "", None, error.message)
 
 
-def _network(source: Source) -> Network:
-    summary = summarize(modelfile.outline(source.description), source.description.input_shape)
-    try:
-        filters = first_filters(source)
-    except StructureError:
-        return Network(source.description, summary, None, "", "")
+def _network(network: nn.Module, description: Description) -> Network:
+    # The network itself and not its outline: computing without weights imports sympy, for seconds.
+    summary = summarize(network, description.input_shape)
+    filters = filters_of(network, description.input_shape)
+    if filters is None:
+        return Network(description, summary, None, "", "")
     weights = filters.weights.float()  # (filters, channels, height, width)
     count, channels = weights.shape[:2]
     grids = weights.permute(0, 2, 3, 1) if channels == 3 else weights.mean(dim=1)
@@ -154,7 +154,7 @@ def _network(source: Source) -> Network:
     alt = f"{shown} filters of {filters.layer}, dark where a weight is small, bright where large"
     picture = strip(list(grids[:shown]), alt, side_px=_FILTER_PX, columns=8)
     told = f"{count}" if shown == count else f"{shown} of {count}"
-    return Network(source.description, summary, picture, filters.layer, told)
+    return Network(description, summary, picture, filters.layer, told)
 
 
 def _pictures(network: nn.Module, shown: Shown, arithmetic: Precision) -> Pictures:
