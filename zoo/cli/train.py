@@ -268,9 +268,9 @@ def train(
             else:
                 session = go_on(run, request, world, override=override)
         result = trained(session)
-        if report and world.is_first:
-            _add_report(result, session.path, data=data, offline=offline, device=own_device)
-        return result
+    if report and world.is_first:  # the other processes wait for nothing any more
+        _add_report(result, session.path, data=data, offline=offline, device=own_device)
+    return result
 
 
 def _add_report(

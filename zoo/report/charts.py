@@ -100,7 +100,7 @@ def curves(
         is_share: whether values are shares in [0, 1].
         caption: below the drawing.
     """
-    from matplotlib.ticker import MaxNLocator
+    from matplotlib.ticker import FixedLocator, MaxNLocator
 
     known = [(where, one) for where, one in zip(epochs, series, strict=True) if _known(one.values)]
     if not known:
@@ -123,7 +123,8 @@ def curves(
     first, last = min(where[0] for where, _ in known), max(where[-1] for where, _ in known)
     margin = 0.02 * (last - first) or 0.9
     axes.set_xlim(first - margin, last + margin)
-    axes.xaxis.set_major_locator(MaxNLocator(nbins=8, integer=True))
+    many = MaxNLocator(nbins=8, integer=True)
+    axes.xaxis.set_major_locator(many if last > first else FixedLocator([first]))
     is_long = max(len(where) for where, _ in known) > _SHOWN_POINTS
     svg = _svg(figure, axes, title, label, points, hides_points=is_long)
     return Chart(title, svg, tuple(one for _, one in known), caption)
@@ -185,7 +186,7 @@ def scatter(
     points = []
     for index, (x, y, letter, text, colour) in enumerate(places):
         axes.plot([x], [y], ",", color=_INK)  # for the axes' limits
-        axes.annotate(letter, (x, y), (7, 5), textcoords="offset points", parse_math=False)
+        axes.annotate(letter, (x, y), (8, 5), textcoords="offset points", size=_FONT_PX)
         points.append(_Point(x, y, colour, text, index))
     low, high = min(place[0] for place in places), max(place[0] for place in places)
     axes.set_xlim(low / 1.6, high * 1.6)

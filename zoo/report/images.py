@@ -60,12 +60,13 @@ def strip(grids: Sequence[Tensor], alt: str, *, side_px: int, columns: int) -> P
         side_px: of one, about.
         columns: in a row, at most.
     """
-    cells = [cell(grid.double().numpy(), side_px).convert("RGBA") for grid in grids]
+    mode = "LA" if grids[0].ndim == 2 else "RGBA"
+    cells = [cell(grid.double().numpy(), side_px).convert(mode) for grid in grids]
     width, height = cells[0].size
     across = min(columns, len(cells))
     down = -(-len(cells) // columns)
     size = across * (width + _GAP_PX) - _GAP_PX, down * (height + _GAP_PX) - _GAP_PX
-    sheet = Image.new("RGBA", size)
+    sheet = Image.new(mode, size)
     for index, drawn in enumerate(cells):
         row, column = divmod(index, columns)
         sheet.paste(drawn, (column * (width + _GAP_PX), row * (height + _GAP_PX)))
