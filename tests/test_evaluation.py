@@ -75,6 +75,35 @@ def test_calibration_error_by_hand() -> None:
     assert found.expected_calibration_error == pytest.approx(0.001, abs=1e-6)
 
 
+def test_the_bins_add_up_to_the_calibration_error() -> None:
+    sure, unsure = [0.9, 0.1], [0.501, 0.499]
+    logits = torch.tensor([sure, sure, unsure, unsure]).log()
+    found = evaluate_network(nn.Identity(), [Batch(logits, torch.tensor([0, 1, 0, 0]))], ("a", "b"))
+    full = {index: one for index, one in enumerate(found.reliability) if one.images}
+    assert (len(found.reliability), set(full)) == (15, {7, 13})  # of 50.1 and 90 %
+    assert full[13].confidence == pytest.approx(0.9)
+    assert (full[13].accuracy, full[7].accuracy) == (0.5, 1.0)
+    gaps = [one.images * abs(one.accuracy - one.confidence) for one in full.values()]
+    assert found.expected_calibration_error == pytest.approx(sum(gaps) / 4)
+    assert found.reliability[0].confidence is None
+
+
+def test_the_most_confused_pairs_come_first() -> None:
+    found = evaluate_network(
+        nn.Identity(),
+        [Batch(torch.eye(3)[[1, 1, 0, 2, 2, 2, 0]], torch.tensor([0, 0, 0, 0, 1, 2, 2]))],
+        CLASSES,
+    )
+    pairs = [(one.true, one.predicted, one.images, one.share) for one in found.confused]
+    # Of pairs as frequent the one with the larger share of its class.
+    assert pairs == [
+        ("a", "b", 2, 0.5),
+        ("b", "c", 1, 1.0),
+        ("c", "a", 1, 0.5),
+        ("a", "c", 1, 0.25),
+    ]
+
+
 def test_a_certain_picture_falls_into_the_last_bin() -> None:
     certain = Batch(torch.tensor([[1e4, 0.0]]), torch.tensor([0]))
     found = evaluate_network(nn.Identity(), [certain], ("a", "b"))

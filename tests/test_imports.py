@@ -69,9 +69,12 @@ MAY_IMPORT = {
         "shrinking", "summary", "surgery", "training",
     },
     "figures": set(),
+    "judging": set(),
+    "wording": set(),
+    "edit_texts": {"wording"},
     "evaluation": {
-        "data", "downloads", "figures", "modelfile", "precision", "provenance", "runtimes",
-        "schema",
+        "data", "downloads", "figures", "judging", "modelfile", "precision", "provenance",
+        "runtimes", "schema",
     },
     "benchmark": {
         "data", "devices", "downloads", "evaluation", "export", "input_sizes", "modelfile",
@@ -90,6 +93,10 @@ MAY_IMPORT = {
     "keras_import": {"description", "layer_specs", "modelfile", "schema", "summary"},
     "explain": {"data", "layers", "modelfile", "schema", "summary"},
     "runs": {"tensorfile", "training"},
+    "report": {
+        "data", "description", "downloads", "edit_texts", "evaluation", "explain", "figures",
+        "judging", "modelfile", "precision", "recipe", "runs", "schema", "summary", "wording",
+    },
     "doctor": {"devices", "places", "precision", "shipped"},
     "__main__": {"cli"},
 }  # fmt: skip

@@ -81,6 +81,9 @@ def test_the_wheel_holds_recipes_data_and_types(tmp_path: Path) -> None:
     assert not [name for name in names if name.startswith(("tests/", "recipes/"))]
     # .gitignore decides what is packed, and has left a package out before.
     modules = {str(path.relative_to(ROOT)) for path in (ROOT / "zoo").rglob("*.py")}
+    templates = ROOT / "zoo" / "report" / "templates"
+    modules |= {str(path.relative_to(ROOT)) for path in templates.iterdir()}
+    assert "zoo/report/templates/run.html" in modules
     assert modules <= names
 
 

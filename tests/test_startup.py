@@ -61,6 +61,7 @@ def heavy_modules(*arguments: str) -> list[str]:
         ("predict", "--help"),
         ("evaluate", "--help"),
         ("export", "--help"),
+        ("report", "--help"),
         ("data", "fetch", "--help"),
     ],
     ids=" ".join,

@@ -20,11 +20,12 @@ from zoo.downloads import Downloads
 from zoo.errors import UsageError
 from zoo.figures import Figures as Figures
 from zoo.figures import Reduce, Sums
+from zoo.judging import Judged, Judgements
 from zoo.modelfile import Source
 from zoo.precision import Precision
 from zoo.provenance import check_classes, task_of
 from zoo.runtimes import Runtime, open_runtime
-from zoo.schema import Preprocessing
+from zoo.schema import Preprocessing, Recipe
 
 
 def _alone(_sums: list[Tensor]) -> None:
@@ -39,6 +40,7 @@ def evaluate_network(
     *,
     precision: Precision | None = None,
     reduce: Reduce = _alone,
+    judgements: Judgements | None = None,
 ) -> Figures:
     """Figures of a network on batches; its modes are left as they were.
 
@@ -48,6 +50,7 @@ def evaluate_network(
         classes: names in the order of the logits.
         precision: None computes as the network stands.
         reduce: called once, also where there was no batch.
+        judgements: collects what is said of each picture of this process.
 
     Raises:
         DataError: there is no picture in any process.
@@ -57,7 +60,10 @@ def evaluate_network(
     network.eval()
     try:
         for batch in batches:
-            sums.add(_logits(network, batch.images, precision), batch.targets)
+            logits = _logits(network, batch.images, precision)
+            sums.add(logits, batch.targets)
+            if judgements is not None:
+                judgements.add(logits, batch.targets)
     finally:
         for module, training in modes:
             module.training = training
@@ -90,6 +96,8 @@ class Evaluation:
     precision: str
     """The arithmetic of the forward passes."""
     figures: Figures
+    mistakes: tuple[Judged, ...] = ()
+    """Pictures taken for another class, the largest loss first."""
 
 
 def evaluate(
@@ -141,13 +149,18 @@ def evaluate(
         downloads=downloads,
         progress=progress,
     )
+    judgements = Judgements()
+    figures = shown.figures_in(runtime, judgements)
+    pictures = shown.pictures
+    mistakes = judgements.of(judgements.ranking().mistakes, pictures.names, pictures.classes)
     return Evaluation(
         shown.notes,
         source.name,
         shown.recipe,
         shown.split,
         runtime.arithmetic,
-        shown.figures_in(runtime),
+        figures,
+        mistakes,
     )
 
 
@@ -160,21 +173,36 @@ class Shown:
     pictures: Fitted
     preprocessing: Preprocessing
     notes: tuple[str, ...]
+    training: Fitted
+    """The training pictures; none where they were left unread."""
+    settings: Recipe
+    """The recipe itself."""
 
-    def figures(self, network: nn.Module, arithmetic: Precision) -> Figures:
+    def figures(
+        self, network: nn.Module, arithmetic: Precision, judgements: Judgements | None = None
+    ) -> Figures:
         """How good a network is on them; it is moved to where it computes."""
         network = arithmetic.place(network)
         batches = evaluation_batches(self.pictures, self.preprocessing, device=arithmetic.device)
-        return evaluate_network(network, batches, self.pictures.classes, precision=arithmetic)
+        return evaluate_network(
+            network,
+            batches,
+            self.pictures.classes,
+            precision=arithmetic,
+            judgements=judgements,
+        )
 
     @torch.inference_mode()
-    def figures_in(self, runtime: Runtime) -> Figures:
+    def figures_in(self, runtime: Runtime, judgements: Judgements | None = None) -> Figures:
         """How good a classifier is on them, whatever runs it."""
         device = runtime.precision.device
         sums = Sums(len(self.pictures.classes), device)
         at_once = evaluation_batch_size(self.preprocessing)
         for images, targets in fitted_batches(self.pictures, at_once, device=device):
-            sums.add(runtime.logits(images), targets)
+            logits = runtime.logits(images)
+            sums.add(logits, targets)
+            if judgements is not None:
+                judgements.add(logits, targets)
         return sums.figures(self.pictures.classes)
 
 
@@ -188,8 +216,12 @@ def open_split(
     split: str | None = None,
     downloads: Downloads | None = None,
     progress: Progress = lambda _done, _total: None,
+    needs_train: bool = False,
 ) -> Shown:
-    """The pictures to judge a model by; arguments and errors are those of `evaluate`."""
+    """The pictures to judge a model by; arguments and errors are those of `evaluate`.
+
+    `needs_train` reads the training pictures even where they are many and not judged.
+    """
     _check_can_be_judged(source)
     if source.description.training is None and recipe_name is None and data_directory is None:
         raise UsageError(
@@ -207,7 +239,7 @@ def open_split(
     access = data.Access(task.given, downloads, progress, task.recorded, task.must_match)
     preprocessing = source.description.preprocessing
     opened = data.open_data(
-        task.recipe.dataset, preprocessing, access, needs_train=split == "train"
+        task.recipe.dataset, preprocessing, access, needs_train=needs_train or split == "train"
     ).in_order_of(source.description.classes)
     notes = [*task.notes, *opened.notes]
     if split is None:
@@ -218,7 +250,9 @@ def open_split(
     if not len(pictures):
         raise UsageError(f"The recipe {task.name} has no {split} pictures.")
     check_classes(source, pictures.classes, task.name, data_directory)
-    return Shown(task.name, split, pictures, preprocessing, tuple(notes))
+    return Shown(
+        task.name, split, pictures, preprocessing, tuple(notes), opened.parts["train"], task.recipe
+    )
 
 
 def _check_can_be_judged(source: Source) -> None:

@@ -38,6 +38,28 @@ class ClassFigures:
 
 
 @dataclass(frozen=True)
+class Confused:
+    """Pictures of one class that were taken for another."""
+
+    true: str
+    predicted: str
+    images: int
+    share: float
+    """Of the true class's pictures."""
+
+
+@dataclass(frozen=True)
+class Bin:
+    """The pictures whose top probability lies in one of 15 equal parts of [0, 1]."""
+
+    images: int
+    confidence: float | None
+    """Mean of their top probabilities; None where there are no pictures."""
+    accuracy: float | None
+    """Share of them that is right."""
+
+
+@dataclass(frozen=True)
 class Figures:
     """What a network reached on some pictures. Shares lie in [0, 1]."""
 
@@ -54,6 +76,19 @@ class Figures:
     classes: tuple[str, ...]
     confusion: tuple[tuple[int, ...], ...]
     """Counts; row: the true class, column: the predicted one."""
+    reliability: tuple[Bin, ...] = ()
+    """What the calibration error is the sum of, from the least probable to the surest."""
+
+    @property
+    def confused(self) -> list[Confused]:
+        """The pairs of classes that were taken for one another, the most frequent first."""
+        pairs = [
+            Confused(self.classes[true], self.classes[predicted], number, number / sum(row))
+            for true, row in enumerate(self.confusion)
+            for predicted, number in enumerate(row)
+            if number and true != predicted
+        ]
+        return sorted(pairs, key=lambda pair: (-pair.images, -pair.share))
 
     @property
     def per_class(self) -> list[ClassFigures]:
@@ -141,6 +176,14 @@ class Sums:
             naive_class=classes[commonest],
             classes=classes,
             confusion=tuple(tuple(row) for row in confusion.tolist()),
+            reliability=self._reliability(),
+        )
+
+    def _reliability(self) -> tuple[Bin, ...]:
+        rows = (self.bin_counts.tolist(), self.bin_confidence.tolist(), self.bin_hits.tolist())
+        return tuple(
+            Bin(count, confidence / count, hits / count) if count else Bin(0, None, None)
+            for count, confidence, hits in zip(*rows, strict=True)
         )
 
 

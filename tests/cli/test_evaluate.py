@@ -1,5 +1,7 @@
 """What `zoo evaluate` says to people."""
 
+import csv
+import re
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -34,3 +36,56 @@ def test_a_huge_loss_and_a_single_picture(
     assert "on 1 test picture of digits: " in text
     assert ", loss 1.234e+08, " in text
     assert zoo("evaluate", trained, "--json").json["loss"] == 123_412_345.6
+
+
+def test_every_mistake_is_written_worst_first(zoo: Zoo, trained: Path, tmp_path: Path) -> None:
+    file = tmp_path / "mistakes.csv"
+    found = zoo("evaluate", trained, "--mistakes", file, "--json").json
+    with file.open(newline="") as opened:
+        rows = list(csv.DictReader(opened))
+    assert list(rows[0]) == ["path", "label", "predicted", "probability", "loss"]
+    assert len(rows) == found["mistakes"]["pictures"] == round(359 * (1 - found["top1"]))
+    assert all(row["label"] != row["predicted"] for row in rows)
+    assert all(re.fullmatch(r"digits/\d{4}", row["path"]) for row in rows)
+    losses = [float(row["loss"]) for row in rows]
+    assert losses == sorted(losses, reverse=True)
+    classes = found["classes"]
+    for row in rows:
+        assert found["confusion"][classes.index(row["label"])][classes.index(row["predicted"])]
+    before = file.read_bytes()
+    assert zoo("evaluate", trained, "--mistakes", file).code == 2
+    ended = zoo("evaluate", trained, "--mistakes", file, "--force")
+    assert f"{file}: {len(rows)} mistake" in ended.stdout
+    assert file.read_bytes() == before
+
+
+def test_mistakes_go_into_csv_and_force_needs_them(zoo: Zoo, trained: Path, tmp_path: Path) -> None:
+    assert zoo("evaluate", trained, "--mistakes", tmp_path / "a.json").code == 2
+    assert "--force does not apply" in zoo("evaluate", trained, "--force").stderr
+
+
+ESCAPES = re.compile(r"\033\[[\d;]*m")
+
+
+def test_a_terminal_shows_the_matrix_in_colours(
+    zoo: Zoo, trained: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plain = zoo("evaluate", trained).stdout
+    monkeypatch.setattr("sys.stdout.isatty", lambda: True)
+    monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.setenv("COLUMNS", "120")
+    monkeypatch.delenv("NO_COLOR", raising=False)
+    coloured = zoo("evaluate", trained).stdout
+    assert ESCAPES.sub("", coloured) == plain
+    matrix = [line for line in coloured.splitlines() if "\033[97;48;5;" in line]
+    assert len(matrix) == 10
+    assert re.match(r"0 +\033\[97;48;5;26m *\d+\033\[0m", matrix[0])  # right, on blue
+    for name, value in (("NO_COLOR", "1"), ("TERM", "dumb")):
+        with monkeypatch.context() as patch:
+            patch.setenv(name, value)
+            assert zoo("evaluate", trained).stdout == plain
+    monkeypatch.setenv("COLUMNS", "50")
+    narrow = zoo("evaluate", trained).stdout
+    assert "true \\ predicted" not in narrow
+    assert "most confused:\n" in narrow
+    assert "\033" not in narrow

@@ -230,3 +230,25 @@ def test_a_disk_that_takes_nothing_is_exit_6(
     assert ended.code == 6
     assert "No space left on device" in ended.stderr
     assert list(tmp_path.iterdir()) == []
+
+
+def test_what_speaks_for_a_class(zoo: Zoo, trained: Path, picture: Path, tmp_path: Path) -> None:
+    sheet = tmp_path / "cam.png"
+    found = zoo("explain", "cam", trained, picture, "-o", sheet, "--json").json
+    assert found["layer"] == "s4_tanh"
+    (predicted,) = zoo("predict", trained, picture, "--json").json["predictions"]
+    assert found["label"] == predicted["label"]
+    assert found["probability"] == pytest.approx(predicted["probability"], abs=1e-6)
+    assert (len(found["map"]), len(found["map"][0])) == (5, 5)
+    assert min(min(row) for row in found["map"]) >= 0
+    with Image.open(sheet) as drawn:
+        assert list(drawn.size) == found["size"]
+    other = "3" if found["label"] != "3" else "4"
+    again = zoo("explain", "cam", trained, picture, "--label", other, "-o", sheet, "--json")
+    assert again.code == 2  # the file exists
+    again = zoo("explain", "cam", trained, picture, "--label", other, "-o", sheet, "--force")
+    assert f"what speaks for {other} (" in again.stdout
+    wrong = zoo("explain", "cam", trained, picture, "--label", "seven", "-o", tmp_path / "a.png")
+    assert (wrong.code, "has no class 'seven'" in wrong.stderr) == (2, True)
+    random = zoo("explain", "cam", "lenet5", picture, "-o", tmp_path / "b.png")
+    assert (random.code, "the weights are random" in random.stderr) == (0, True)

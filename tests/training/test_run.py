@@ -139,3 +139,19 @@ def test_a_replaced_run_goes_when_the_new_one_is_worth_keeping(run: Run) -> None
         raise DivergedError("NaN")
     assert status(run)["seed"] == 4
     assert [path.name for path in run.path.parent.iterdir()] == ["run"]
+
+
+@pytest.mark.parametrize("status", ["finished", "interrupted"])
+def test_a_run_that_ended_holds_its_curves(status: str, tmp_path: Path) -> None:
+    run = create_run("x", tmp_path / "run", force=False)
+    epoch = Epoch(1, 1.0, 100.0, 0.1, 0.5, 0.5, 0.5, 0.5)
+    run.write_results([epoch], best=1)
+    assert not (run.path / "curves.png").exists()
+    run.finish(status, 0, {})
+    assert (run.path / "curves.png").read_bytes()[:4] == b"\x89PNG"
+
+
+def test_a_run_without_an_epoch_has_none(tmp_path: Path) -> None:
+    run = create_run("x", tmp_path / "run", force=False)
+    run.finish("failed", 1, {})
+    assert not (run.path / "curves.png").exists()

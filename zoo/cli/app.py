@@ -169,8 +169,10 @@ def register_commands() -> None:
     from zoo.cli import benchmark, export, freeze, import_, prune  # isort: skip
     from zoo.cli import data_check, data_fetch, data_preview, doctor, runs  # isort: skip
     from zoo.cli import explain, explain_learn, explain_layers, explain_drawings  # isort: skip
+    from zoo.cli import report  # isort: skip
 
     _ = (list_command, show, summary, build, train, evaluate, predict, recipes)
     _ = (benchmark, export, freeze, import_, prune)
     _ = (data_check, data_fetch, data_preview, doctor, runs)
     _ = (explain, explain_learn, explain_layers, explain_drawings)
+    _ = (report,)

@@ -93,7 +93,7 @@ def result_of(
         {"rows": documents, **_document(measured, png), "baseline": compared.document},
         "\n".join(line for line in text if line),
         Table(columns, documents) if rows else None,
-        failure or compared.failure,
+        failure=failure or compared.failure,
     )
 
 

@@ -1,6 +1,8 @@
 """`zoo evaluate`: how good a model is, per class, and what it confuses."""
 
+from collections.abc import Callable
 from enum import StrEnum
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -11,6 +13,7 @@ from zoo.cli.options import (
     DataDirectory,
     DatasetSettings,
     Device,
+    Force,
     Offline,
     OnBad,
     PrecisionName,
@@ -21,12 +24,24 @@ from zoo.cli.options import (
     TrainedArg,
     check_share,
 )
-from zoo.cli.output import Column, Result, Table, count, figure, percent, plural, terminal_width
+from zoo.cli.output import (
+    Column,
+    Result,
+    Table,
+    count,
+    figure,
+    percent,
+    plural,
+    printable,
+    terminal_width,
+)
 from zoo.cli.watch import on_bad_setting, watched
-from zoo.errors import ThresholdError
+from zoo.errors import ThresholdError, UsageError
+from zoo.files import check_output_file
 
 if TYPE_CHECKING:
     from zoo.evaluation import Evaluation
+    from zoo.figures import Figures
 
 COLUMNS = (
     Column("name", "Class"),
@@ -38,6 +53,10 @@ COLUMNS = (
 
 # A matrix of more classes than this does not fit a terminal.
 _MATRIX_CLASSES = 20
+_MOST_CONFUSED = 10
+# Backgrounds of the 256 colours, from pale to strong, all dark enough for white letters.
+_RIGHT = (17, 18, 19, 25, 26)
+_WRONG = (52, 88, 124, 160)
 
 
 class SplitName(StrEnum):
@@ -52,7 +71,8 @@ class SplitName(StrEnum):
     app,
     "evaluate",
     example="zoo evaluate runs/lenet5-digits\n"
-    "zoo evaluate runs/lenet5-digits --min-top1 0.95 --json",
+    "zoo evaluate runs/lenet5-digits --min-top1 0.95 --json\n"
+    "zoo evaluate runs/lenet5-digits --mistakes mistakes.csv",
     table=True,
 )
 def evaluate(
@@ -71,12 +91,25 @@ def evaluate(
         float | None,
         typer.Option(metavar="SHARE", help="Exit 10 below this accuracy, such as 0.95."),
     ] = None,
+    mistakes: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="Write every mistake as CSV, the largest loss first: path, label, predicted, "
+            "probability (of the predicted class), loss.",
+        ),
+    ] = None,
+    force: Force = False,
     device: Device = "auto",
     precision: PrecisionOption = PrecisionName.fp32,
     threads: Threads = None,
 ) -> Result:
     """Evaluate a model file, a run or an exported file on its recipe's test pictures."""
     check_share("--min-top1", min_top1)
+    if mistakes is not None:
+        check_output_file(mistakes, force=force, suffix=".csv")
+    elif force:
+        raise UsageError("--force does not apply without --mistakes.")
     for_recipe = dataset_settings(settings, "evaluate")
 
     from zoo import devices, evaluation
@@ -102,7 +135,14 @@ def evaluate(
         {**vars(figures), "f1": figures.f1, "support": figures.images}
         for figures in found.figures.per_class
     ]
-    result = Result(_document(found, rows), _text(found), Table(COLUMNS, rows))
+    document, text = _document(found, rows), _headline(found)
+    if mistakes is not None:
+        from zoo.judging import write_csv
+
+        write_csv(found.mistakes, mistakes)
+        document |= {"mistakes": {"output": str(mistakes), "pictures": len(found.mistakes)}}
+        text += f"\n{mistakes}: {plural(len(found.mistakes), 'mistake')}, the worst first"
+    result = Result(document, text, Table(COLUMNS, rows), drawing=_matrix(found.figures))
     if min_top1 is not None and found.figures.top1 < min_top1:
         result.failure = ThresholdError(
             f"Top-1 is {percent(found.figures.top1)}, below --min-top1 {min_top1:g}."
@@ -130,9 +170,9 @@ def _document(found: "Evaluation", rows: list[dict[str, Any]]) -> dict[str, Any]
     }
 
 
-def _text(found: "Evaluation") -> str:
+def _headline(found: "Evaluation") -> str:
     figures = found.figures
-    headline = (
+    return (
         f"{found.model} on {plural(figures.images, f'{found.split} picture')} of {found.recipe}: "
         f"top-1 {percent(figures.top1)}, top-5 {percent(figures.top5)}, "
         f"loss {figure(figures.loss)}, calibration error "
@@ -140,15 +180,44 @@ def _text(found: "Evaluation") -> str:
         f"always guessing {figures.naive_class!r} gives "
         f"{percent(figures.naive_top1)}"
     )
-    if len(figures.classes) > _MATRIX_CLASSES:
-        return headline
-    columns = [Column("true", "true \\ predicted")]
-    columns += [
-        Column(str(index), name, lambda n: str(n) if n else "·", right=True)
-        for index, name in enumerate(figures.classes)
+
+
+def _matrix(figures: "Figures") -> str:
+    """The confusion matrix, in colours on a terminal; where it doesn't fit, its worst places."""
+    width = terminal_width()
+    classes = figures.classes
+    if len(classes) <= _MATRIX_CLASSES:
+        columns = [Column("true", "true \\ predicted")]
+        columns += [
+            Column(str(index), name, lambda n: str(n) if n else "·", right=True)
+            for index, name in enumerate(classes)
+        ]
+        rows = [
+            {"true": name, **{str(index): number for index, number in enumerate(row)}}
+            for name, row in zip(classes, figures.confusion, strict=True)
+        ]
+        shade = _shade(figures) if OUTPUT.paints else None
+        table = Table(columns, rows, shade=shade)
+        if width is None or table.width() <= width:
+            return table.to_text(width)
+    pairs = figures.confused[:_MOST_CONFUSED]
+    lines = [
+        f"  {printable(pair.true)} as {printable(pair.predicted)}: "
+        f"{plural(pair.images, 'picture')}, {percent(pair.share)} of its class"
+        for pair in pairs
     ]
-    rows = [
-        {"true": name, **{str(index): number for index, number in enumerate(row)}}
-        for name, row in zip(figures.classes, figures.confusion, strict=True)
-    ]
-    return f"{Table(columns, rows).to_text(terminal_width())}\n\n{headline}"
+    return "\n".join(["most confused:", *lines]) if lines and width is not None else ""
+
+
+def _shade(figures: "Figures") -> "Callable[[int, str], str]":
+    """The escape code of a cell: right answers on blue, mistakes on red, the more the stronger."""
+
+    def code(row: int, key: str) -> str:
+        numbers = figures.confusion[row]
+        if key == "true" or not numbers[int(key)]:
+            return ""
+        share = numbers[int(key)] / sum(numbers)
+        colours = _RIGHT if int(key) == row else _WRONG
+        return f"\033[97;48;5;{colours[min(int(share * len(colours)), len(colours) - 1)]}m"
+
+    return code

@@ -1,4 +1,4 @@
-"""`zoo explain filters | maps`: PNG sheets of what a network looks for and sees."""
+"""`zoo explain filters | maps | cam`: PNG sheets of what a network looks for and sees."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -8,7 +8,7 @@ import typer
 from zoo.cli.app import OUTPUT, command
 from zoo.cli.explain import explain
 from zoo.cli.options import Force, ModelArg
-from zoo.cli.output import Result, shape
+from zoo.cli.output import Result, percent, shape
 from zoo.files import check_output_file
 
 if TYPE_CHECKING:
@@ -53,6 +53,11 @@ def filters(model: ModelArg, output: PngOutput, force: Force = False) -> Result:
     return Result(document, f"{output}: {count} filters of {shape(sides)} of {found.layer}")
 
 
+PictureArg = Annotated[
+    Path, typer.Argument(metavar="PICTURE", help="The file that the network looks at.")
+]
+
+
 @command(
     explain,
     "maps",
@@ -60,9 +65,7 @@ def filters(model: ModelArg, output: PngOutput, force: Force = False) -> Result:
 )
 def maps(
     model: ModelArg,
-    picture: Annotated[
-        Path, typer.Argument(metavar="PICTURE", help="The file that the network looks at.")
-    ],
+    picture: PictureArg,
     output: PngOutput,
     force: Force = False,
 ) -> Result:
@@ -88,6 +91,60 @@ def maps(
     }
     lines = [f"  {stage.layer}  {shape(stage.shape)}" for stage in found]
     return Result(document, "\n".join([f"{output}: the maps of {len(found)} layers", *lines]))
+
+
+@command(
+    explain,
+    "cam",
+    example="zoo explain cam runs/lenet5-digits seven.png -o cam.png\n"
+    "zoo explain cam runs/lenet5-digits seven.png --label 1 -o cam.png",
+)
+def cam(
+    model: ModelArg,
+    picture: PictureArg,
+    output: PngOutput,
+    label: Annotated[
+        str | None,
+        typer.Option(metavar="NAME", help="What speaks for this class; left out, the likeliest."),
+    ] = None,
+    force: Force = False,
+) -> Result:
+    """Draw which places of a picture speak for a class, by Grad-CAM (Selvaraju et al. 2017)."""
+    from zoo import modelfile
+
+    check_output_file(output, force=force, suffix=".png")
+    source = modelfile.resolve(model)
+
+    from zoo.data.pictures import on_one_line
+    from zoo.data.preview import write_png
+    from zoo.explain.cam import look
+    from zoo.explain.drawing import draw_cam
+
+    found = look(source, picture, label)
+    note = _noted(source)
+    title = f"{source.name}: what speaks for {on_one_line(found.label)}"
+    lines = [
+        f"Its probability is {percent(found.probability)}. Grad-CAM of {found.layer}, from blue, "
+        "nothing, to red, the most.",
+        *([f"{note[0].upper()}{note[1:]}."] if note else []),
+    ]
+    sheet = draw_cam(found.image, found.shares, title, lines)
+    write_png(sheet, output)
+    document = {
+        "model": source.name,
+        "picture": str(picture),
+        "output": str(output),
+        "label": found.label,
+        "probability": found.probability,
+        "layer": found.layer,
+        "map": found.map.tolist(),
+        "size": list(sheet.size),
+    }
+    text = (
+        f"{output}: what speaks for {on_one_line(found.label)} ({percent(found.probability)}), "
+        f"by {found.layer} of {shape(found.map.shape)}"
+    )
+    return Result(document, text)
 
 
 def _noted(source: "Source") -> str:

@@ -13,6 +13,13 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from zoo.errors import InterruptionError, ZooError
+from zoo.wording import compact as compact
+from zoo.wording import count as count
+from zoo.wording import figure as figure
+from zoo.wording import percent as percent
+from zoo.wording import plural as plural
+from zoo.wording import shape as shape
+from zoo.wording import speed as speed
 
 if TYPE_CHECKING:
     from rich.console import JustifyMethod
@@ -40,6 +47,8 @@ class Table:
 
     columns: Sequence[Column]
     rows: Sequence[Mapping[str, Any]]
+    shade: Callable[[int, str], str] | None = None
+    """For a terminal with colours: the escape code that a row's cell of that key begins with."""
 
     def to_csv(self) -> str:
         """Values as they are; a shape as 6×28×28."""
@@ -68,21 +77,40 @@ class Table:
         """
         from rich.cells import cell_len
 
-        rows = [[printable(column.title) for column in self.columns], *self._cells()]
-        widths = [max(cell_len(row[at]) for row in rows) for at in range(len(self.columns))]
-        needed = sum(widths) + len(_GAP) * (len(widths) - 1)
+        rows, widths = self._measured()
+        needed = self.width()
         if needed > (width or needed) or any("\n" in cell for row in rows for cell in row):
             return self._folded(width)
         lines = [
             _GAP.join(
-                " " * (room - cell_len(cell)) + cell
-                if column.right
-                else cell + " " * (room - cell_len(cell))
+                self._shaded(
+                    " " * (room - cell_len(cell)) + cell
+                    if column.right
+                    else cell + " " * (room - cell_len(cell)),
+                    index - 1,
+                    column.key,
+                )
                 for column, cell, room in zip(self.columns, row, widths, strict=True)
             ).rstrip()
-            for row in rows
+            for index, row in enumerate(rows)
         ]
         return "\n".join((lines[0], "─" * needed, *lines[1:]))
+
+    def width(self) -> int:
+        """Columns of a terminal that the aligned rows take."""
+        widths = self._measured()[1]
+        return sum(widths) + len(_GAP) * (len(widths) - 1)
+
+    def _measured(self) -> tuple[list[list[str]], list[int]]:
+        """The cells, the head's first, and each column's width."""
+        from rich.cells import cell_len
+
+        rows = [[printable(column.title) for column in self.columns], *self._cells()]
+        return rows, [max(cell_len(row[at]) for row in rows) for at in range(len(self.columns))]
+
+    def _shaded(self, cell: str, row: int, key: str) -> str:
+        code = self.shade(row, key) if self.shade is not None and row >= 0 else ""
+        return f"{code}{cell}\033[0m" if code else cell
 
     def _folded(self, width: int | None) -> str:
         from rich.box import SIMPLE_HEAD
@@ -121,6 +149,8 @@ class Result:
     text: str = ""
     """For people; follows the table."""
     table: Table | None = None
+    drawing: str = ""
+    """For people, between the two; printable already, for it may hold colours."""
     failure: ZooError | None = None
     """Raised after the result is out, such as a missed threshold."""
 
@@ -148,6 +178,12 @@ class Output:
     def colored(self) -> bool:
         """Whether stderr may hold colours."""
         return self.animated and not os.environ.get("NO_COLOR")
+
+    @property
+    def paints(self) -> bool:
+        """Whether results on stdout may hold colours."""
+        plain = os.environ.get("NO_COLOR") or os.environ.get("TERM") == "dumb"
+        return sys.stdout.isatty() and not plain
 
     def note(self, message: str) -> None:
         """Something the user should know; stands in the JSON too."""
@@ -177,7 +213,8 @@ class Output:
             self._print(result.table.to_markdown())
         else:
             table = result.table.to_text(terminal_width()) if result.table is not None else ""
-            self._print(printable("\n\n".join(part for part in (table, result.text) if part)))
+            parts = (printable(table), result.drawing, printable(result.text))
+            self._print("\n\n".join(part for part in parts if part))
         if result.failure is not None:
             raise result.failure
 
@@ -228,51 +265,6 @@ def printable(text: str) -> str:
 def terminal_width() -> int | None:
     """Columns of the terminal on stdout; None where stdout is no terminal."""
     return shutil.get_terminal_size().columns if sys.stdout.isatty() else None
-
-
-def count(number: int | None) -> str:
-    """`87,290`, or a dash."""
-    return "–" if number is None else f"{number:,}"
-
-
-def plural(number: int | None, noun: str, nouns: str = "") -> str:
-    """`1 picture`, `1,295 pictures`; `nouns` where it is not the noun with an s."""
-    return f"{count(number)} {noun if number == 1 else nouns or f'{noun}s'}"
-
-
-def figure(value: float | None) -> str:
-    """A loss: `0.0129`, from a million on `1.234e+08`, or a dash."""
-    if value is None:
-        return "–"
-    return f"{value:.4f}" if abs(value) < 1e6 else f"{value:.3e}"
-
-
-def compact(number: float | None) -> str:
-    """`2.55 M`, or a dash."""
-    if number is None:
-        return "–"
-    for unit, factor in (("G", 1e9), ("M", 1e6), ("k", 1e3)):
-        if number >= factor:
-            scaled = number / factor
-            return f"{scaled:,.0f} {unit}" if scaled >= 999.5 else f"{scaled:.3g} {unit}"
-    return f"{number:g}"
-
-
-def speed(images_per_second: float | None) -> str:
-    """`5,538 images/s`, `0.4 images/s`, or a dash."""
-    if images_per_second is None:
-        return "–"
-    return f"{images_per_second:,.{0 if images_per_second >= 10 else 1}f} images/s"
-
-
-def percent(share: float | None) -> str:
-    """`98.61 %`, or a dash."""
-    return "–" if share is None else f"{100 * share:.2f} %"
-
-
-def shape(sides: Sequence[int | str] | None) -> str:
-    """`6×28×28`, or a dash."""
-    return "–" if sides is None else "×".join(str(side) for side in sides)
 
 
 def _csv_value(value: Any) -> Any:

@@ -34,7 +34,7 @@ from zoo.cli.options import (
 from zoo.cli.output import Result
 from zoo.cli.trained import trained
 from zoo.cli.watch import on_bad_setting, watched
-from zoo.errors import UsageError
+from zoo.errors import UsageError, ZooError
 from zoo.training.lock import check_free
 
 
@@ -146,6 +146,12 @@ def train(
     tensorboard: Annotated[
         bool, typer.Option("--tensorboard", help="Write RUN/tensorboard too; an extra.")
     ] = False,
+    report: Annotated[
+        bool,
+        typer.Option(
+            "--report", help="Write RUN/report.html at the end, as `zoo report` does; an extra."
+        ),
+    ] = False,
     threads: Threads = None,
     output: Annotated[
         Path | None,
@@ -184,6 +190,7 @@ def train(
         "--max-steps": max_steps,
         "--checkpoint-every": checkpoint_every,
         "--tensorboard": tensorboard,
+        "--report": report,
     }
     if resume is not None:
         _refuse("--resume RUN", {"MODEL": model, **of_a_run})
@@ -220,6 +227,11 @@ def train(
         if directory is not None:
             check_free(directory)  # before torch is imported, which takes seconds
 
+    if report:
+        from zoo.report.page import check_installed
+
+        check_installed()
+
     from zoo.training.distributed import joined
     from zoo.training.new_head import HeadWishes
     from zoo.training.preparation import Request, prepare
@@ -255,7 +267,28 @@ def train(
                 session = prepare(request, world)
             else:
                 session = go_on(run, request, world, override=override)
-        return trained(session)
+        result = trained(session)
+    if report and world.is_first:  # the other processes wait for nothing any more
+        _add_report(result, session.path, data=data, offline=offline, device=own_device)
+    return result
+
+
+def _add_report(
+    result: Result, run: Path, *, data: Path | None, offline: bool, device: str
+) -> None:
+    """Writes the page of a run that has ended; one that a run before it had is replaced."""
+    from zoo.cli.report import made_report
+
+    page = run / "report.html"
+    try:
+        made = made_report(
+            [str(run)], page, data=data, offline=offline, device=device, threads=None
+        )
+    except ZooError as error:
+        result.failure = error  # the training has ended well, and is told
+        return
+    result.document["report"] = str(made.output)
+    result.text = result.text.replace("\n\nnext:", f"\nreport: {made.output}\n\nnext:")
 
 
 def _refuse(flag: str, others: Mapping[str, object]) -> None:

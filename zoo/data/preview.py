@@ -59,14 +59,42 @@ def contact_sheet(
     ).float()  # (K, C, H, W)
     columns = [originals]
     for version in range(versions):
-        draws = generator(seed, 1, version, "preview")
-        images = augment(originals, settings, draws)
-        if settings.mixup or settings.cutmix:
-            draws = generator(seed, 1, version, "mix")
-            images, _ = mix(images, pictures.targets, settings, draws, len(pictures.classes))
-        columns.append(images)
+        columns.append(
+            augmented(
+                originals,
+                pictures.targets,
+                settings,
+                num_classes=len(pictures.classes),
+                seed=seed,
+                version=version,
+            )
+        )
     cells = [_enlarged(column.round().clamp(0, 255).byte()) for column in columns]
     return _sheet(cells, [pictures.classes[label] for label in pictures.targets.tolist()])
+
+
+def augmented(
+    images: Tensor, targets: Tensor, settings: Augment, *, num_classes: int, seed: int, version: int
+) -> Tensor:
+    """Pictures as training would see them in one epoch.
+
+    Args:
+        images: (N, C, H, W), 0 to 255, fitted.
+        targets: (N,), class indices.
+        settings: the recipe's `augment`.
+        num_classes: for mixup and CutMix.
+        seed: draws the changes.
+        version: which of the draws.
+
+    Returns:
+        (N, C, H, W), float, 0 to 255.
+    """
+    draws = generator(seed, 1, version, "preview")
+    images = augment(images, settings, draws)
+    if settings.mixup or settings.cutmix:
+        draws = generator(seed, 1, version, "mix")
+        images, _ = mix(images, targets, settings, draws, num_classes)
+    return images
 
 
 def write_png(sheet: Image.Image, path: Path) -> None:

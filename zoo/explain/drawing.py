@@ -20,6 +20,10 @@ _TEXT, _FAINT = (24, 28, 36), (110, 116, 128)
 _FRAME = (200, 204, 212)
 _FILTER_PX, _MANY_FILTERS_PX = 80, 56
 _MAP_PX = 112
+_CAM_PX = 288
+_HEAT_SHARES = (0.0, 0.35, 0.65, 1.0)
+_HEAT = ((40, 50, 160), (40, 180, 190), (250, 210, 60), (220, 40, 40))  # RGB at these shares
+_HEAT_OPACITY = 0.5
 _GRID_PX = 1024  # nothing that is worked on is larger
 
 MAX_FILTERS = 256
@@ -54,7 +58,7 @@ def draw_filters(found: Filters, model: str, note: str = "") -> Image.Image:
     else:
         grids, seen = weights.mean(dim=1), f"in gray, the mean of {channels} channels"
     columns, side = (8, _FILTER_PX) if count <= 64 else (16, _MANY_FILTERS_PX)
-    cells = [_cell(grid.double().numpy(), side) for grid in grids[:MAX_FILTERS]]
+    cells = [cell(grid.double().numpy(), side) for grid in grids[:MAX_FILTERS]]
     rows = [
         _Row(
             "",
@@ -79,14 +83,13 @@ def draw_maps(picture: Tensor, stages: Sequence[Stage], model: str, note: str = 
         note: said below the title.
     """
     channels, height, width = picture.shape
-    pixels = picture[:3] if channels >= 3 else picture[:1].expand(3, -1, -1)
-    seen = Image.fromarray(pixels.permute(1, 2, 0).contiguous().numpy())
-    rows = [_Row(f"the picture, {channels}x{height}x{width}", [_sized(seen, _MAP_PX)])]
+    seen = as_picture(picture)
+    rows = [_Row(f"the picture, {channels}x{height}x{width}", [sized(seen, _MAP_PX)])]
     for stage in stages:
         maps, height, width = stage.shape
         shown = len(stage.maps)
         count = f"{maps} maps" if shown == maps else f"{shown} of {maps} maps"
-        cells = [_cell(values.double().numpy(), _MAP_PX) for values in stage.maps]
+        cells = [cell(values.double().numpy(), _MAP_PX) for values in stage.maps]
         label = f"{stage.layer}: {count} of {height}x{width}"
         rows.append(_Row(label, cells))
     lines = [
@@ -96,12 +99,47 @@ def draw_maps(picture: Tensor, stages: Sequence[Stage], model: str, note: str = 
     return _sheet(f"{model}: the last layer of each resolution", lines, rows)
 
 
+def draw_cam(picture: Tensor, shares: Tensor, title: str, lines: Sequence[str]) -> Image.Image:
+    """A sheet of a picture, beside it which places of it speak for a class.
+
+    Args:
+        picture: as the network sees it, (C, H, W), uint8.
+        shares: (H, W), in [0, 1].
+        title: above them.
+        lines: below the title.
+    """
+    both = (as_picture(picture), heated(picture, shares))
+    cells = [sized(one, _CAM_PX) for one in both]
+    return _sheet(title, lines, [_Row("", cells, ("the picture", "what speaks for it"))])
+
+
+def as_picture(pixels: Tensor) -> Image.Image:
+    """Pixels as the network sees them, (C, H, W), uint8: gray, or the first three channels."""
+    colours = pixels[:3] if len(pixels) >= 3 else pixels[:1].expand(3, -1, -1)
+    return Image.fromarray(colours.permute(1, 2, 0).contiguous().numpy())
+
+
+def heated(picture: Tensor, shares: Tensor) -> Image.Image:
+    """A picture in gray, under colours from blue, nothing, over green to red, the most.
+
+    Args:
+        picture: (C, H, W), uint8.
+        shares: (H, W), in [0, 1].
+    """
+    gray = np.asarray(as_picture(picture).convert("L"), dtype=np.float64)[..., None]
+    hot = shares.double().numpy()
+    stops = [[np.interp(hot, _HEAT_SHARES, channel)] for channel in zip(*_HEAT, strict=True)]
+    colours = np.concatenate(stops).transpose(1, 2, 0)  # (H, W, 3)
+    blended = gray * (1 - _HEAT_OPACITY) + colours * _HEAT_OPACITY
+    return Image.fromarray(np.rint(blended).astype(np.uint8))
+
+
 def draw_grid(values: Grid) -> Image.Image:
     """A feature map in gray on its own scale, enlarged where it is small.
 
     Its sides are at most those of a picture that is worked on, so nothing is lost.
     """
-    return _cell(values, _GRID_PX)
+    return cell(values, _GRID_PX)
 
 
 def _sheet(title: str, lines: Sequence[str], rows: Sequence[_Row]) -> Image.Image:
@@ -129,8 +167,8 @@ def _sheet(title: str, lines: Sequence[str], rows: Sequence[_Row]) -> Image.Imag
     return drawn
 
 
-def _cell(values: Grid, side_px: int) -> Image.Image:
-    """Values from their smallest, black, to their largest, white.
+def cell(values: Grid, side_px: int) -> Image.Image:
+    """A map or filter on its own scale: from its smallest value, black, to its largest, white.
 
     Args:
         values: (rows, columns), or (rows, columns, 3) for colours.
@@ -139,10 +177,10 @@ def _cell(values: Grid, side_px: int) -> Image.Image:
     finite = np.nan_to_num(values)
     low, high = finite.min() / 2, finite.max() / 2  # halves: a whole span may overflow
     shares = (finite / 2 - low) / (high - low) if high > low else np.full_like(finite, 0.5)
-    return _sized(Image.fromarray(np.rint(shares * 255).astype(np.uint8)), side_px)
+    return sized(Image.fromarray(np.rint(shares * 255).astype(np.uint8)), side_px)
 
 
-def _sized(picture: Image.Image, side_px: int) -> Image.Image:
+def sized(picture: Image.Image, side_px: int) -> Image.Image:
     """A picture whose longer side has about so many pixels: whole multiples, or shrunk."""
     factor = side_px // max(picture.size)
     if factor < 1:

@@ -11,6 +11,7 @@ from zoo import layers, modelfile
 from zoo.data.fit import fit, normalize
 from zoo.errors import StructureError
 from zoo.explain.grid import read_picture
+from zoo.layers import Shape
 from zoo.modelfile import Source
 
 
@@ -41,12 +42,34 @@ def first_filters(source: Source) -> Filters:
         StructureError: the network has no convolution.
     """
     network = modelfile.outline(source.description)
-    for layer in layers.ordered(network, source.description.input_shape).layers:
+    path = _first_convolution(network, source.description.input_shape)
+    if path is None:
+        raise StructureError(f"{source.name} has no convolution.")
+    return _filters(modelfile.instantiate(source), path)
+
+
+def filters_of(network: nn.Module, input_shape: Shape) -> Filters | None:
+    """The filters of a network's first convolution that runs; None where it has none.
+
+    Args:
+        network: with its weights.
+        input_shape: channels, height, width.
+    """
+    path = _first_convolution(network, input_shape)
+    return None if path is None else _filters(network, path)
+
+
+def _first_convolution(network: nn.Module, input_shape: Shape) -> str | None:
+    for layer in layers.ordered(network, input_shape).layers:
         if isinstance(layer.module, nn.Conv2d):
-            weights = modelfile.instantiate(source).get_submodule(layer.path).weight
-            assert isinstance(weights, Tensor)
-            return Filters(layer.name, weights.detach())
-    raise StructureError(f"{source.name} has no convolution.")
+            return layer.path
+    return None
+
+
+def _filters(network: nn.Module, path: str) -> Filters:
+    weights = network.get_submodule(path).weight
+    assert isinstance(weights, Tensor)
+    return Filters(path, weights.detach().cpu())
 
 
 def stages(source: Source, picture: Path, *, count: int) -> tuple[Tensor, list[Stage]]:
@@ -67,6 +90,20 @@ def stages(source: Source, picture: Path, *, count: int) -> tuple[Tensor, list[S
     preprocessing = source.description.preprocessing
     image = fit(read_picture(picture)[None], preprocessing)  # (1, C, H, W)
     network = modelfile.instantiate(source).eval()
+    found = stages_of(network, normalize(image, preprocessing), count=count)
+    if not found:
+        raise StructureError(f"{source.name} makes no feature maps of this picture.")
+    return image[0], found
+
+
+def stages_of(network: nn.Module, image: Tensor, *, count: int) -> list[Stage]:
+    """What each resolution's last layer makes of a picture; none where there are no maps.
+
+    Args:
+        network: in evaluation mode.
+        image: (1, C, H, W), normalized, on the network's device.
+        count: maps of each stage, at most.
+    """
     latest: dict[tuple[int, int], tuple[str, Tensor]] = {}
     names = {module: name for name, module in network.named_modules()}
     previous: Tensor | None = None
@@ -78,27 +115,24 @@ def stages(source: Source, picture: Path, *, count: int) -> tuple[Tensor, list[S
         # Normalizations and activations keep the shape of the maps before them; layers with other
         # dimensions, such as ConvNeXt's, hold channels last. What changes a tensor in place, or
         # ends with one, gives it its name.
-        if _makes_maps(module) or (previous is not None and output.shape == previous.shape):
+        if makes_maps(module) or (previous is not None and output.shape == previous.shape):
             previous = output
             latest[output.shape[2], output.shape[3]] = (names[module], output)
 
     hooks = [module.register_forward_hook(keep) for module in network.modules() if names[module]]
     try:
         with torch.inference_mode():
-            network(normalize(image, preprocessing))
+            network(image)
     finally:
         for hook in hooks:
             hook.remove()
-    found = [
-        Stage(name, (maps.shape[1], *size), maps[0, :count].float())
+    return [
+        Stage(name, (maps.shape[1], *size), maps[0, :count].float().cpu())
         for size, (name, maps) in latest.items()
         if max(size) > 1
     ]
-    if not found:
-        raise StructureError(f"{source.name} makes no feature maps of this picture.")
-    return image[0], found
 
 
-def _makes_maps(module: nn.Module) -> bool:
+def makes_maps(module: nn.Module) -> bool:
     """Whether a window slides in it."""
     return any(hasattr(each, "kernel_size") for each in module.modules())

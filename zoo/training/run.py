@@ -29,6 +29,7 @@ from zoo.errors import (
     is_out_of_memory,
 )
 from zoo.files import check_is_run, disk_errors, remove_leftovers, write_text
+from zoo.training.curves import draw
 from zoo.training.engine import Epoch
 from zoo.training.lock import NAME as LOCK
 from zoo.training.lock import check_free, lock
@@ -46,7 +47,8 @@ class Run:
 
     `run.json` says everything that was resolved and how it ended, `results.csv` has a row per
     epoch, `split.csv` the split, `best.safetensors` and `last.safetensors` the models,
-    `state.safetensors` all that going on needs, `events.jsonl` what happened when.
+    `state.safetensors` all that going on needs, `events.jsonl` what happened when, and, once it
+    has ended, `curves.png` its loss and accuracy.
     """
 
     def __init__(self, path: Path, replaced: Path | None = None) -> None:
@@ -55,6 +57,8 @@ class Run:
         """The run that stood here, until this one has something worth keeping."""
         self._lock: int | None = lock(path)
         self._settings: dict[str, Any] = {}
+        self._epochs: tuple[Sequence[Epoch], int | None] = ((), None)
+        """Those that are on the disk, and the best."""
 
     @property
     def best(self) -> Path:
@@ -128,8 +132,12 @@ class Run:
         self._write_status("running")
         self.event("resumed", **content)
 
-    def write_results(self, epochs: Sequence[Epoch]) -> None:
+    def write_results(self, epochs: Sequence[Epoch], best: int | None = None) -> None:
         """Writes `results.csv`, a row per epoch.
+
+        Args:
+            epochs: all that were finished.
+            best: which of them is marked in `curves.png`.
 
         Raises:
             DiskError: the disk is full.
@@ -139,6 +147,7 @@ class Run:
         writer.writeheader()
         writer.writerows(asdict(epoch) for epoch in epochs)
         write_text(self.path / "results.csv", text.getvalue())
+        self._epochs = (tuple(epochs), best)
 
     @property
     def is_provisional(self) -> bool:
@@ -168,7 +177,15 @@ class Run:
         """
         self._write_status(status, **{**results, "exit_code": exit_code})
         self.event(status)
+        self._draw_curves()
         self.release()
+
+    def _draw_curves(self) -> None:
+        epochs, best = self._epochs
+        # A picture that does not fit the disk makes no failure of a training that ended well.
+        with suppress(DiskError):
+            if epochs:
+                draw(epochs, best, self.path / "curves.png")
 
     @contextmanager
     def recorded_failure(self) -> Iterator[None]:

@@ -234,7 +234,7 @@ class Session:
         """
         if self.run is None or not self.done:
             return
-        self.run.write_results(self.done)
+        self.run.write_results(self.done, None if self.best is None else self.best.epoch)
         if self.learner.position.step:  # a checkpoint within an epoch came after this was done
             return
         epoch = self.done[-1]
