@@ -29,7 +29,7 @@ MAY_IMPORT = {
     "architectures": set(),
     "devices": set(),
     "precision": set(),
-    "timing": set(),
+    "timing": {"precision"},
     "plotting": set(),
     "places": set(),
     "data": {"archives", "downloads", "places", "published", "schema", "values"},
@@ -95,7 +95,8 @@ MAY_IMPORT = {
     "runs": {"tensorfile", "training"},
     "report": {
         "data", "description", "downloads", "edit_texts", "evaluation", "explain", "figures",
-        "judging", "modelfile", "precision", "recipe", "runs", "schema", "summary", "wording",
+        "judging", "modelfile", "precision", "recipe", "runs", "schema", "summary", "timing",
+        "wording",
     },
     "doctor": {"devices", "places", "precision", "shipped"},
     "__main__": {"cli"},

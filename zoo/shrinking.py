@@ -24,7 +24,7 @@ from zoo.precision import Precision, choose
 from zoo.summary import LayerSummary, Summary, summarize
 from zoo.surgery import Edit
 from zoo.surgery.shapes import outline_of
-from zoo.timing import Goal, Pass, medians_ms
+from zoo.timing import Goal, forward_pass, medians_ms
 
 _SPREAD = 0.01
 _NOTICEABLE = 0.95
@@ -254,7 +254,6 @@ def counts(version: Version, path: Path | None = None) -> Figures:
     )
 
 
-@torch.inference_mode()
 def latencies_ms(
     networks: Sequence[nn.Module],
     input_shape: tuple[int, ...],
@@ -272,20 +271,8 @@ def latencies_ms(
         arithmetic: of the passes.
         seconds: to measure for, about.
     """
-    generator = torch.Generator().manual_seed(0)
-    picture = torch.rand(1, *input_shape, generator=generator).to(arithmetic.device)
-    picture = picture.to(memory_format=arithmetic.memory_format)
-    passes = [_pass(arithmetic.place(network), picture, arithmetic) for network in networks]
+    passes = [forward_pass(network, input_shape, arithmetic) for network in networks]
     return medians_ms(passes, Goal(spread=_SPREAD, seconds=seconds / len(networks)))
-
-
-def _pass(network: nn.Module, picture: torch.Tensor, arithmetic: Precision) -> Pass:
-    def run() -> None:
-        with arithmetic.autocast():
-            network(picture)
-        arithmetic.finish()
-
-    return run
 
 
 def changes(before: Sequence[LayerSummary], after: Sequence[LayerSummary]) -> tuple[Change, ...]:

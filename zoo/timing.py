@@ -13,6 +13,11 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 
+import torch
+from torch import nn
+
+from zoo.precision import Precision
+
 CONFIDENCE = 0.95
 """Of the intervals of medians."""
 
@@ -142,11 +147,30 @@ class Turns:
 
     def _block(self, index: int) -> list[float]:
         one, passes = self._things[index], self._blocks[index]
-        if (
-            passes > 1
-        ):  # the caches hold what the thing before used; long passes fill them in passing
-            one()
+        if passes > 1:
+            one()  # the caches hold what the thing before used; long passes fill them in passing
         return [_timed_ms(one) for _ in range(passes)]
+
+
+def forward_pass(network: nn.Module, input_shape: Sequence[int], precision: Precision) -> Pass:
+    """One picture's way through a network.
+
+    Args:
+        network: in evaluation mode; it is placed.
+        input_shape: channels, height, width.
+        precision: of the pass.
+    """
+    placed = precision.place(network)
+    generator = torch.Generator().manual_seed(0)
+    picture = torch.rand(1, *input_shape, generator=generator).to(precision.device)
+    picture = picture.to(memory_format=precision.memory_format)
+
+    def run() -> None:
+        with torch.inference_mode(), precision.autocast():
+            placed(picture)
+        precision.finish()
+
+    return run
 
 
 def medians_ms(things: Sequence[Pass], goal: Goal) -> list[float]:

@@ -92,6 +92,15 @@ def test_gray_becomes_rgb_and_back() -> None:
     assert fit(red, plain).unique().tolist() == [76]  # 0.299 · 255, as PIL's mode L
 
 
+@pytest.mark.parametrize("channels", [2, 3, 5, 8])
+def test_all_channels_of_a_gray_picture_are_alike(channels: int) -> None:
+    gray = torch.randint(0, 256, (1, 1, 500, 3), dtype=torch.uint8)
+    thin = preprocessing(size=(32, 28), content=(32, 28), fit="pad")
+    alone = fit(gray, thin)
+    wide = {"channels": channels, "mean": (0.0,) * channels, "std": (1.0,) * channels}
+    assert torch.equal(fit(gray, thin.model_copy(update=wide)), alone.expand(-1, channels, -1, -1))
+
+
 def test_normalize() -> None:
     pictures = torch.tensor([0.0, 127.5, 255.0]).reshape(1, 1, 1, 3)
     expected = torch.tensor([-2.0, 0.0, 2.0]).reshape(1, 1, 1, 3)

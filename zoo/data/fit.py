@@ -11,6 +11,7 @@ from zoo.schema import Preprocessing
 from zoo.values import LUMA
 
 _KERAS_EPSILON = 1e-6
+_MOST_CHANNELS = 4
 
 
 def fit(images: Tensor, preprocessing: Preprocessing) -> Tensor:
@@ -133,7 +134,9 @@ def _resize(images: Tensor, size: tuple[int, int], interpolation: str) -> Tensor
         return images.contiguous()
     smooth = interpolation != "nearest"
     mode = interpolation if smooth else "nearest-exact"  # "nearest" is half a pixel off
-    return F.interpolate(images, size, mode=mode, antialias=smooth)
+    # With more than four channels torch 2.15 gives thin pictures other pixels than each alone has.
+    parts = torch.split(images, 1 if images.shape[1] > _MOST_CHANNELS else _MOST_CHANNELS, dim=1)
+    return torch.cat([F.interpolate(one, size, mode=mode, antialias=smooth) for one in parts], 1)
 
 
 def _center(images: Tensor, size: tuple[int, int]) -> Tensor:

@@ -2,11 +2,9 @@
 
 import json
 import math
-import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from statistics import median
 from typing import Any
 
 import torch
@@ -20,9 +18,10 @@ from zoo.report.charts import Chart, Series
 from zoo.report.page import render
 from zoo.runs import Record, compared_row, differences
 from zoo.runs.results import to_rows
+from zoo.timing import Goal, Pass, forward_pass, medians_ms
 from zoo.wording import count, figure, percent, plural
 
-_WARM_UPS, _PASSES, _SECONDS = 3, 30, 1.5
+_TIMED = Goal(spread=0.02, seconds=0.7)
 _CURVES = (
     ("Validation accuracy", "val_top1", percent, True),
     ("Validation loss", "val_loss", figure, False),
@@ -58,9 +57,7 @@ def comparison_page(records: Sequence[Record], arithmetic: Precision) -> str:
         records: two or more.
         arithmetic: in which a picture's way through each network is timed.
     """
-    compared = [
-        _compared(_letters(index), record, arithmetic) for index, record in enumerate(records)
-    ]
+    compared = _compared(records, arithmetic)
     found = differences(records)
     drawn = [_curve(compared, *settings) for settings in _CURVES]
     drawn += [
@@ -87,39 +84,37 @@ def comparison_page(records: Sequence[Record], arithmetic: Precision) -> str:
     )
 
 
-def _compared(letter: str, record: Record, arithmetic: Precision) -> Compared:
-    latency, problem = None, ""
-    try:
-        latency = latency_ms(record.path, arithmetic)
-    except (UsageError, ModelFileError) as error:
-        problem = error.message
-    return Compared(letter, record, compared_row(record), latency, problem)
+def _compared(records: Sequence[Record], arithmetic: Precision) -> list[Compared]:
+    """The runs, their networks timed in turns."""
+    passes, problems = dict[int, Pass](), dict[int, str]()
+    for index, record in enumerate(records):
+        try:
+            passes[index] = _pass(record.path, arithmetic)
+        except (UsageError, ModelFileError) as error:
+            problems[index] = error.message
+    latencies = dict(zip(passes, medians_ms([*passes.values()], _TIMED), strict=True))
+    return [
+        Compared(
+            _letters(index),
+            record,
+            compared_row(record),
+            latencies.get(index),
+            problems.get(index, ""),
+        )
+        for index, record in enumerate(records)
+    ]
 
 
-@torch.inference_mode()
-def latency_ms(run: Path, arithmetic: Precision) -> float:
-    """Milliseconds that one picture takes through a run's best network: the median of some passes.
+def _pass(run: Path, arithmetic: Precision) -> Pass:
+    """One picture's way through a run's best network.
 
     Raises:
         UsageError, ModelFileError: there are no weights to use.
     """
     path = modelfile.locate(str(run))
     description = read_description(path)
-    network = arithmetic.place(modelfile.load_network(path, description))
-    picture = torch.zeros(1, *description.input_shape, device=arithmetic.device)
-    times: list[float] = []
-    start = time.perf_counter()
-    while len(times) < _WARM_UPS + _PASSES and time.perf_counter() - start < _SECONDS:
-        times.append(_pass_ms(network, picture, arithmetic))
-    while len(times) <= _WARM_UPS:
-        times.append(_pass_ms(network, picture, arithmetic))
-    return median(times[_WARM_UPS:])
-
-
-def _pass_ms(network: torch.nn.Module, picture: torch.Tensor, arithmetic: Precision) -> float:
-    before = time.perf_counter()
-    arithmetic.logits(network, picture).cpu()  # which waits for a GPU
-    return 1000 * (time.perf_counter() - before)
+    network = modelfile.load_network(path, description)
+    return forward_pass(network, description.input_shape, arithmetic)
 
 
 def _letters(index: int) -> str:
