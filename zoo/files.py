@@ -34,9 +34,9 @@ def atomic_path(path: Path) -> Iterator[Path]:
     path = Path(os.path.realpath(path))  # a link stays, its target is written
     temporary = _unused_name(path)
     with disk_errors("write", path):
-        # O_EXCL with 0o666 lets the umask decide, which mkstemp's 0600 does not.
-        os.close(os.open(temporary, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666))
-        try:
+        try:  # opening may wait for the disk, and an interrupt comes as soon as it is done
+            # O_EXCL with 0o666 lets the umask decide, which mkstemp's 0600 does not.
+            os.close(os.open(temporary, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666))
             mode = temporary.stat().st_mode
             yield temporary
             temporary.chmod(mode)  # safetensors makes the file anew, with 0600

@@ -118,7 +118,7 @@ def test_sparsity(zoo: Zoo, trained: Path, in_tmp: Path) -> None:
         ("--channels 0.3 --seed 2", "--seed does not apply"),
         ("--channels 0.3 --importance taylor", "--importance taylor needs pictures."),
         ("--channels 0.3 --steps 2", "--steps trains between the steps"),
-        ("--channels 0.3 --keep c11", "--keep c11 matches no layer. Did you mean c1?"),
+        ("--channels 0.3 --keep c11", "No layer matches 'c11'. Did you mean c1?"),
         ("--channels 0.97 --global", "This would remove all channels of"),
         ("", "What to take away is missing."),
     ],

@@ -175,9 +175,12 @@ class Run:
         Raises:
             DiskError: the disk is full.
         """
+        self._draw_curves()
+        self._end(status, exit_code, results)
+
+    def _end(self, status: str, exit_code: int, results: dict[str, Any]) -> None:
         self._write_status(status, **{**results, "exit_code": exit_code})
         self.event(status)
-        self._draw_curves()
         self.release()
 
     def _draw_curves(self) -> None:
@@ -201,8 +204,10 @@ class Run:
                 error.hint = error.hint or f"{shlex.quote(str(self.path))} keeps what was done."
             code = _exit_code(error)
             status = _STATUSES.get(code, "failed")
+            # A second signal is not to wait for a picture.
+            end = self.finish if isinstance(error, Exception) else self._end
             with suppress(DiskError):  # often the disk is why; the first error is the one to show
-                self.finish(status, code, {"error": str(error)})
+                end(status, code, {"error": str(error)})
             raise
 
     def release(self) -> None:
