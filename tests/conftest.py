@@ -1,6 +1,7 @@
 """What many tests share: running the command line, and one trained model."""
 
 import json
+import os
 import subprocess
 import sys
 import zipfile
@@ -10,9 +11,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 
 from tests.mirror import Mirror
 from zoo.cli.main import main
+
+# In the processes that tests start, threads that wait do not spin: several share the processor.
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 
 @dataclass(frozen=True)
@@ -44,7 +49,9 @@ def zoo(capsys: pytest.CaptureFixture[str]) -> Callable[..., Ended]:
 
     def run(*arguments: object) -> Ended:
         capsys.readouterr()
+        threads = torch.get_num_threads()
         code = main([str(argument) for argument in arguments])
+        torch.set_num_threads(threads)  # --threads is not for the tests that follow
         captured = capsys.readouterr()
         return Ended(int(code), captured.out, captured.err)
 

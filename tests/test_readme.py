@@ -14,6 +14,8 @@ from ruamel.yaml import YAML
 from tests.pictures import write_folder
 from zoo.errors import ExitCode
 
+pytestmark = pytest.mark.timeout(900)  # every command runs, one after the other
+
 README = (Path(__file__).parent.parent / "README.md").read_text(encoding="utf-8")
 
 # What differs between machines: measured numbers, not counts.
