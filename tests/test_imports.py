@@ -79,6 +79,7 @@ MAY_IMPORT = {
     "benchmark": {
         "data", "devices", "downloads", "evaluation", "export", "input_sizes", "modelfile",
         "plotting", "precision", "runtimes", "summary", "timing",
+        "wording",
     },
     "prediction": {"data", "modelfile", "runtimes", "schema"},
     "training": {

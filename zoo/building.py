@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from zoo import modelfile
-from zoo.description import Description, describe, for_size
+from zoo.description import RANDOM_NOTE, Description, describe, for_size
 from zoo.downloads import NO_DOWNLOADS, Downloads
 from zoo.errors import UsageError
 from zoo.files import check_output_file
@@ -110,7 +110,7 @@ def build_file(
             )
     made = source.description if donor is None else donor.description
     if made is not None and made.is_random:
-        notes.append("the weights are random: nothing is trained yet")
+        notes.append(RANDOM_NOTE)
     if no_top:
         network, description = NoTop().apply(network, shape), without_top(description)
         before, after = after, summarize(network, shape, name=source.name)

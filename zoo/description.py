@@ -22,6 +22,7 @@ from zoo.values import LUMA, Side
 
 FORMAT_VERSION = 1
 RANDOM = "random weights"
+RANDOM_NOTE = "the weights are random: nothing is trained yet"
 _OF_THE_HEAD = ("no-top", "pop", "head")
 """Edits that take the head off or put one on; the last one decides."""
 
@@ -189,6 +190,16 @@ class Description(BaseModel):
             f"{self.architecture} goes without its auxiliary classifiers: they need pictures of at "
             f"least {smallest}×{smallest}, not {height}×{width}",
         )
+
+    @property
+    def all_notes(self) -> tuple[str, ...]:
+        """The same, and whether its weights are worth anything."""
+        return (*self.notes, RANDOM_NOTE) if self.is_random else self.notes
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """Class names in the order of the outputs; the indices where none are known."""
+        return self.classes or tuple(str(index) for index in range(self.num_classes))
 
 
 def describe(

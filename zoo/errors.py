@@ -215,6 +215,12 @@ def is_out_of_memory(error: BaseException) -> bool:
     )
 
 
+def reason_of(error: BaseException) -> str:
+    """The first line that another library's error says, without its full stop, or its name."""
+    lines = (line.strip() for line in str(error).splitlines())
+    return next(filter(None, lines), type(error).__name__).rstrip(".")
+
+
 def closest(word: str, known: Iterable[str]) -> str | None:
     """The known word that a misspelt one most likely means, or None."""
     by_lower = {name.lower(): name for name in known}

@@ -23,7 +23,7 @@ from torchinfo.layer_info import LayerInfo
 from torchinfo.torchinfo import clear_cached_forward_pass
 
 from zoo.activations import AppliedActivations, joins_a_row
-from zoo.errors import StructureError, did_you_mean, is_out_of_memory
+from zoo.errors import StructureError, did_you_mean, is_out_of_memory, reason_of
 
 Shape = tuple[int, ...]
 
@@ -125,9 +125,9 @@ def trace(network: nn.Module) -> fx.Graph:
     try:
         return _LayerTracer().trace(network)
     except Exception as error:  # whatever a network's own code makes of a stand-in for a tensor
-        reason = (str(error) or type(error).__name__).splitlines()[0].rstrip(".")
         raise StructureError(
-            f"The layers of {type(network).__name__} can't be followed: {reason}{_line(error)}.",
+            f"The layers of {type(network).__name__} can't be followed: "
+            f"{reason_of(error)}{_line(error)}.",
             hint="Only --set LAYER.FIELD, --no-top and zoo prune need that; everything else works.",
         ) from error
 
@@ -245,7 +245,7 @@ def _traverse(
         if is_out_of_memory(error.__cause__ or error):
             raise
         cause = error.__cause__ or error
-        reason = (str(cause) or type(cause).__name__).splitlines()[0].rstrip(".")
+        reason = reason_of(cause)
         shape = "×".join(str(side) for side in input_shape)
         raise StructureError(f"A picture of {shape} can't pass this network: {reason}.") from error
     finally:

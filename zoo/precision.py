@@ -12,7 +12,7 @@ from zoo.errors import UsageError
 
 Name = Literal["auto", "fp32", "bf16", "fp16"]
 
-_DTYPES = {"bf16": torch.bfloat16, "fp16": torch.float16}
+_DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 
 
 @dataclass(frozen=True)
@@ -26,7 +26,12 @@ class Precision:
         """Inside, convolutions and matrix products take the shorter type; losses must not."""
         if self.name == "fp32":
             return nullcontext()
-        return torch.autocast(self.device.type, _DTYPES[self.name])
+        return torch.autocast(self.device.type, self.dtype)
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """Of the numbers that are multiplied."""
+        return _DTYPES[self.name]
 
     @property
     def memory_format(self) -> torch.memory_format:

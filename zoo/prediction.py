@@ -106,13 +106,12 @@ def load(
             kind, hint = "an exported file", "Export a model that was trained."
         raise UsageError(f"{source.name} is {kind} with nothing trained in it.", hint=hint)
     modelfile.check_has_head(source)
-    labels, notes = description.classes, []
-    if not labels:
-        labels = tuple(str(index) for index in range(description.num_classes))
+    notes = []
+    if not description.classes:
         notes.append(f"{source.name} names no classes: labels are the indices of its outputs")
     arithmetic = runtimes.arithmetic(source, device, precision)
     runtime = open_runtime(source, arithmetic, threads=threads)
-    return Classifier(source.name, labels, runtime, tuple(notes))
+    return Classifier(source.name, description.labels, runtime, tuple(notes))
 
 
 def predict(

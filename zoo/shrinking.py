@@ -161,7 +161,7 @@ def shrink(
         measured_on=arithmetic,
         threads=torch.get_num_threads(),
         split=None if pictures is None else f"{pictures.split} pictures of {pictures.recipe}",
-        notes=(*notes_on(source), *(pictures.notes if pictures else ())),
+        notes=(*source.description.all_notes, *(pictures.notes if pictures else ())),
     )
 
 
@@ -200,14 +200,6 @@ def described(before: Description, edits: Sequence[Edit]) -> Description:
     if description.is_headless:
         lost |= {"classes": (), "untrained": ()}
     return description.model_copy(update=lost)
-
-
-def notes_on(source: Source) -> list[str]:
-    """What people should know of the network."""
-    notes = list(source.description.notes)
-    if source.description.is_random:
-        notes.append("the weights are random: nothing is trained yet")
-    return notes
 
 
 def compare(

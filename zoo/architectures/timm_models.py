@@ -4,7 +4,7 @@ from typing import Any
 
 from torch import nn
 
-from zoo.errors import NotFoundError, StructureError, UsageError, is_out_of_memory
+from zoo.errors import NotFoundError, StructureError, UsageError, is_out_of_memory, reason_of
 
 
 def timm_model(
@@ -52,7 +52,7 @@ def timm_model(
         if is_out_of_memory(error) or "meta" in str(error):
             raise  # the latter: it uses weights that have no values; see zoo.modelfile
         height, width = input_size
-        reason = (str(error) or type(error).__name__).splitlines()[0].rstrip(".")
+        reason = reason_of(error)
         raise StructureError(
             f"timm/{name} can't be made for {in_channels}×{height}×{width} and {num_classes} "
             f"classes: {reason}."

@@ -28,6 +28,7 @@ from zoo.evaluation import Shown, open_split
 from zoo.modelfile import Source
 from zoo.precision import Precision
 from zoo.timing import Pass, Times, Turns
+from zoo.wording import plural
 
 _SHARE_OF_CEILINGS = 0.05
 """Of the time, for each arithmetic: a ceiling is measured under the same noise as all else."""
@@ -87,18 +88,18 @@ class Benchmark:
     def run(self) -> Iterator[str]:
         """Measures all, and before each part yields what it will be, for people."""
         if self.judged_by:
-            yield f"accuracy of {_counted(len(self._contestants), 'network')}"
+            yield f"accuracy of {plural(len(self._contestants), 'network')}"
             for one in self._contestants:
                 self._top1[one] = self.judged_by[one.name].figures_in(one.runtime).top1
         count = len(self._contestants) * len(self.request.batch_sizes)
         yield (
-            f"latency: {_counted(count, 'row')}, until every median is known within "
+            f"latency: {plural(count, 'row')}, until every median is known within "
             f"±{100 * self.request.goal.spread:g} % or {self.request.goal.seconds:g} s a row are up"
         )
         with torch.inference_mode():
             self._time()
         if self.request.with_memory:
-            yield f"peak memory: {_counted(count, 'process', 'processes')}, one after the other"
+            yield f"peak memory: {plural(count, 'process', 'processes')}, one after the other"
             for lane in self._lanes:
                 self._measure_memory(lane)
 
@@ -194,7 +195,7 @@ class Benchmark:
     def _note_too_large(self, one: Contestant, batch_size: int, error: Exception) -> None:
         if not (isinstance(error, OutOfMemoryError) or is_out_of_memory(error)):
             raise error
-        self.too_large.append(f"{one}, {_counted(batch_size, 'picture')} at a time")
+        self.too_large.append(f"{one}, {plural(batch_size, 'picture')} at a time")
 
     def _row(self, lane: _Lane) -> Row:
         one, times = lane.contestant, lane.times
@@ -235,7 +236,3 @@ def _pass(one: Contestant, batch_size: int) -> Pass:
 
     run()
     return run
-
-
-def _counted(count: int, noun: str, nouns: str = "") -> str:
-    return f"{count:,} {noun if count == 1 else nouns or f'{noun}s'}"

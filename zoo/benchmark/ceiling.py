@@ -10,8 +10,6 @@ from zoo.precision import Precision
 _SIDES = (512, 1024, 2048)
 _SIDES_OF_A_GPU = (1024, 4096, 8192)
 
-_DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
-
 
 class Ceiling:
     """The largest rate at which square matrices are multiplied, so far.
@@ -33,9 +31,8 @@ class Ceiling:
         """That it has taken to measure."""
         sides = _SIDES if arithmetic.device.type == "cpu" else _SIDES_OF_A_GPU
         generator = torch.Generator().manual_seed(0)
-        kind = _DTYPES[arithmetic.name]
         self._pairs: list[Tensor] = [
-            torch.rand(2, side, side, generator=generator).to(arithmetic.device, kind)
+            torch.rand(2, side, side, generator=generator).to(arithmetic.device, arithmetic.dtype)
             for side in sides
         ]
         torch.mm(*self._pairs[0])

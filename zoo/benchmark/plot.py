@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from zoo.benchmark.row import Row
 from zoo.plotting import new_figure, write_png
+from zoo.wording import plural
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -61,7 +62,7 @@ def figure_of(rows: Sequence[Row]) -> "Figure":
     looks = _looks(rows)
     for axes, size in zip(panels, sizes, strict=False):
         _fill(axes, [row for row in rows if row.batch_size == size], measure, looks)
-        axes.set_title(f"{size:,} {'picture' if size == 1 else 'pictures'} at a time")
+        axes.set_title(f"{plural(size, 'picture')} at a time")
     for axes in panels[len(sizes) :]:
         axes.set_visible(False)
     figure.supxlabel("latency, ms: median and its 95 % interval")

@@ -9,6 +9,7 @@ from zoo.cli.app import OUTPUT, command
 from zoo.cli.explain import explain
 from zoo.cli.options import Force, ModelArg
 from zoo.cli.output import Result, percent, shape
+from zoo.description import RANDOM_NOTE
 from zoo.files import check_output_file
 
 if TYPE_CHECKING:
@@ -151,6 +152,5 @@ def _noted(source: "Source") -> str:
     """Notes that nothing is trained, and gives the note; empty where something is."""
     if source.description.is_trained:
         return ""
-    note = "the weights are random: nothing is trained yet"
-    OUTPUT.note(note)
-    return note
+    OUTPUT.note(RANDOM_NOTE)
+    return RANDOM_NOTE

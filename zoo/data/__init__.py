@@ -125,7 +125,7 @@ def open_data(
     if len(train):
         check_classes(parts["train"].targets, found.train.classes)
     preprocessing = _measured(preprocessing, measure, parts["train"])
-    notes = [*found.notes, *_added(split_csv, access), *_gone(split_csv, access)]
+    notes = [*found.notes, *_changed(split_csv, access)]
     if bad:
         names = ", ".join(one.path for one in bad[:5]) + (", …" if len(bad) > 5 else "")
         are = "picture can't be read and is" if len(bad) == 1 else "pictures can't be read and are"
@@ -165,30 +165,26 @@ def _digest(gathered: dict[str, Gathered], split_csv: str | None) -> str:
     return digest.hexdigest()
 
 
-def _added(split_csv: str | None, access: Access) -> list[str]:
-    """A note on pictures that an earlier split did not have."""
+def _changed(split_csv: str | None, access: Access) -> list[str]:
+    """Notes on pictures that an earlier split did not have, and on those of it that are gone."""
     if not access.recorded or split_csv is None:
         return []
     rows = list(csv.reader(io.StringIO(split_csv)))[1:]
+    notes = []
     new = Counter(split for _, digest, split in rows if digest not in access.recorded)
-    if not new:
-        return []
-    places = ", ".join(f"{new[name]:,} to {name}" for name in SPLITS if new[name])
-    are = "picture is" if new.total() == 1 else "pictures are"
-    return [f"{new.total():,} {are} new since the split was drawn: {places}"]
-
-
-def _gone(split_csv: str | None, access: Access) -> list[str]:
-    """A note on pictures of an earlier split that are no longer there."""
-    if not access.recorded or split_csv is None:
-        return []
-    here = {digest for _, digest, _ in list(csv.reader(io.StringIO(split_csv)))[1:]}
+    if new:
+        are = "picture is" if new.total() == 1 else "pictures are"
+        notes.append(f"{new.total():,} {are} new since the split was drawn: {_places(new, 'to')}")
+    here = {digest for _, digest, _ in rows}
     gone = Counter(split for digest, split in access.recorded.items() if digest not in here)
-    if not gone or gone.total() == len(access.recorded):  # the split is of another set
-        return []
-    places = ", ".join(f"{gone[name]:,} of {name}" for name in SPLITS if gone[name])
-    are = "picture of the split is" if gone.total() == 1 else "pictures of the split are"
-    return [f"{gone.total():,} {are} no longer there: {places}"]
+    if gone and gone.total() < len(access.recorded):  # else the split is of another set
+        are = "picture of the split is" if gone.total() == 1 else "pictures of the split are"
+        notes.append(f"{gone.total():,} {are} no longer there: {_places(gone, 'of')}")
+    return notes
+
+
+def _places(counts: Counter[str], word: str) -> str:
+    return ", ".join(f"{counts[name]:,} {word} {name}" for name in SPLITS if counts[name])
 
 
 def check_classes(targets: Tensor, classes: tuple[str, ...]) -> None:

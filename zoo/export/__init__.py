@@ -19,6 +19,7 @@ from zoo.errors import OutputExistsError, UsageError
 from zoo.export import parity, pictures
 from zoo.export.contract import classes_of, input_of
 from zoo.export.job import Converted, Format, Job
+from zoo.export.job import Wishes as Wishes
 from zoo.export.network import Exportable, drop_auxiliary
 from zoo.export.pictures import Chosen
 from zoo.exported import Exported, Kind, Parity
@@ -35,23 +36,6 @@ FORMATS: dict[Kind, tuple[str, str]] = {
 }
 """The module of each format, and how its files are called."""
 DEFAULT: Kind = "onnx"
-
-
-@dataclass(frozen=True)
-class Wishes:
-    """What is asked of an export besides its format."""
-
-    opset: int | None = None
-    embed_preprocess: bool = False
-    """The graph takes decoded pictures and fits and normalizes them itself."""
-    softmax: bool = False
-    """The graph gives probabilities."""
-    checked: bool = True
-    recipe_name: str | None = None
-    """Whose pictures it is checked with; None is the model file's own."""
-    data: Path | None = None
-    calibration_images: int | None = None
-    """How many of the recipe's pictures `onnx-int8` is calibrated on."""
 
 
 @dataclass(frozen=True)
@@ -157,7 +141,7 @@ def export_file(
         runtime=format_.RUNTIME,
         largest=checked.largest if checked is not None else None,
         output_shape=_output_shape(job.exportable, source),
-        notes=(*_notes(source), *(chosen.notes if chosen is not None else ())),
+        notes=(*source.description.all_notes, *(chosen.notes if chosen is not None else ())),
     )
 
 
@@ -200,14 +184,7 @@ def _job(source: Source, wishes: Wishes) -> Job:
         takes_pictures=wishes.embed_preprocess,
         gives_probabilities=wishes.softmax,
     )
-    return Job(
-        source,
-        exportable,
-        wishes.opset,
-        wishes.recipe_name,
-        wishes.data,
-        wishes.calibration_images,
-    )
+    return Job(source, exportable, wishes)
 
 
 def _data_path(output: Path, converted: Converted, *, force: bool) -> Path | None:
@@ -268,10 +245,3 @@ def _output_shape(exportable: Exportable, source: Source) -> tuple[int, ...]:
     with torch.no_grad():
         outputs = outline(torch.zeros(2, *exportable.input_shape, device="meta"))
     return tuple(split_outputs(outputs)[0].shape[1:])
-
-
-def _notes(source: Source) -> list[str]:
-    notes = [*source.description.notes]
-    if source.description.is_random:
-        notes.append("the weights are random: nothing is trained yet")
-    return notes

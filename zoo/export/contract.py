@@ -36,8 +36,4 @@ def input_of(document: Exported) -> dict[str, Any]:
 
 def classes_of(description: Description) -> list[str] | None:
     """Names in the order of the outputs, the indices where none are known; None for features."""
-    if description.is_headless:
-        return None
-    if description.classes:
-        return list(description.classes)
-    return [str(index) for index in range(description.num_classes)]
+    return None if description.is_headless else list(description.labels)

@@ -1,5 +1,6 @@
 """What a format's own file is given and what it gives back."""
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,19 +15,29 @@ from zoo.modelfile import Source
 
 
 @dataclass(frozen=True)
+class Wishes:
+    """What is asked of an export besides its format."""
+
+    opset: int | None = None
+    embed_preprocess: bool = False
+    """The graph takes decoded pictures and fits and normalizes them itself."""
+    softmax: bool = False
+    """The graph gives probabilities."""
+    checked: bool = True
+    recipe_name: str | None = None
+    """Whose pictures it is checked with; None is the model file's own."""
+    data: Path | None = None
+    calibration_images: int | None = None
+    """How many of the recipe's pictures `onnx-int8` is calibrated on."""
+
+
+@dataclass(frozen=True)
 class Job:
     """A network to be exported."""
 
     source: Source
     exportable: Exportable
-    opset: int | None = None
-    """`--opset`; None where the exporter chooses."""
-    recipe_name: str | None = None
-    """`--recipe`."""
-    data: Path | None = None
-    """`--data`."""
-    calibration_images: int | None = None
-    """`--calibration-images`."""
+    wishes: Wishes
 
     @property
     def name(self) -> str:
@@ -34,24 +45,25 @@ class Job:
         return self.source.name
 
 
-class Converted(Protocol):
+class Converted(ABC):
     """A network in a format, not yet written."""
 
     @property
     def settings(self) -> dict[str, Any]:
         """What the JSON says of this format alone, such as the opset."""
-        ...
+        return {}
 
     @property
     def fields(self) -> dict[str, Any]:
         """What the document says of this format alone, such as the calibration."""
-        ...
+        return {}
 
     @property
     def has_data_file(self) -> bool:
         """Whether the weights lie in a second file."""
-        ...
+        return False
 
+    @abstractmethod
     def write(self, path: Path, document: Exported, data: Path | None, data_name: str) -> None:
         """Writes it; again with another document over the first.
 
@@ -64,7 +76,6 @@ class Converted(Protocol):
         Raises:
             OSError: the disk is full.
         """
-        ...
 
 
 class Format(Protocol):

@@ -11,10 +11,11 @@ import torch
 from torch import Tensor
 from torch.export import ExportedProgram
 
-from zoo.errors import UsageError, is_out_of_memory
+from zoo.errors import UsageError, is_out_of_memory, reason_of
 from zoo.export import parity
 from zoo.export.contract import classes_of, input_of
 from zoo.export.graph import AXES, layer_of, refusal, silence, trace
+from zoo.export.job import Converted as InFormat
 from zoo.export.job import Job
 from zoo.export.parity import check_floats
 from zoo.exported import DOCUMENT_KEY, Exported
@@ -34,7 +35,7 @@ _ERRORS_ONLY = 3
 
 
 @dataclass(frozen=True)
-class Converted:
+class Converted(InFormat):
     """A network as an ONNX model, not yet written."""
 
     model: "onnx_ir.Model"
@@ -44,11 +45,6 @@ class Converted:
     def settings(self) -> dict[str, Any]:
         """What the JSON says of this format alone."""
         return {"opset": self.opset}
-
-    @property
-    def fields(self) -> dict[str, Any]:
-        """What the document says of this format alone."""
-        return {}
 
     @property
     def has_data_file(self) -> bool:
@@ -123,7 +119,7 @@ def convert(job: Job) -> Converted:
         UsageError: the extra is missing, there is no such opset, or ONNX lacks an operation.
     """
     check_extra()
-    name, exportable, opset = job.name, job.exportable, job.opset
+    name, exportable, opset = job.name, job.exportable, job.wishes.opset
     _check_opset(opset)
     program = trace(exportable, name, "onnx")
     axes = AXES[exportable.input_name]
@@ -171,7 +167,7 @@ def opened(path: Path, job: Job) -> Callable[[Tensor], Tensor]:
     except Exception as error:  # onnxruntime's own classes have no common one
         raise UsageError(
             f"onnxruntime {onnxruntime.__version__} does not load what was exported: "
-            f"{short(error)}.",
+            f"{reason_of(error)}.",
             hint="An older --opset, a newer onnxruntime, or --no-check.",
         ) from error
     (name,) = (one.name for one in session.get_inputs())
@@ -216,16 +212,10 @@ def _refusal(program: ExportedProgram, name: str, error: Exception) -> UsageErro
         error = error.__cause__
     found = re.search(r"op='([\w.]+)'", text) or re.search(r"torch\.ops\.([\w.]+)", text)
     if found is None:
-        return refusal(name, "onnx", short(error), "")
+        return refusal(name, "onnx", reason_of(error), "")
     operation = found[1].removesuffix(".default")
     where = layer_of(program, operation.rpartition(".")[2])
     return refusal(name, "onnx", f"ONNX has nothing for torch's {operation}", where)
-
-
-def short(error: Exception) -> str:
-    """The first line of an error's message."""
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    return (lines[0] if lines else type(error).__name__).rstrip(".")
 
 
 def _forget_this_machine(model: "onnx_ir.Model") -> None:

@@ -4,7 +4,6 @@ import io
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import torch
 from torch import Tensor
@@ -13,6 +12,7 @@ from torch.export import ExportedProgram
 from zoo.errors import UsageError
 from zoo.export import parity
 from zoo.export.graph import silence, trace
+from zoo.export.job import Converted as InFormat
 from zoo.export.job import Job
 from zoo.export.parity import check_floats
 from zoo.exported import PT2_MEMBER, Exported
@@ -23,21 +23,10 @@ check = check_floats
 
 
 @dataclass(frozen=True)
-class Converted:
+class Converted(InFormat):
     """A network as an archive, not yet written."""
 
     program: ExportedProgram
-    has_data_file: bool = False
-
-    @property
-    def settings(self) -> dict[str, Any]:
-        """What the JSON says of this format alone."""
-        return {}
-
-    @property
-    def fields(self) -> dict[str, Any]:
-        """What the document says of this format alone."""
-        return {}
 
     def write(self, path: Path, document: Exported, data: Path | None, data_name: str) -> None:
         """Writes the archive with its document.
@@ -58,7 +47,7 @@ def convert(job: Job) -> Converted:
     Raises:
         UsageError: torch.export can't follow it, or an opset is given.
     """
-    if job.opset is not None:
+    if job.wishes.opset is not None:
         raise UsageError("--opset goes with --format onnx.")
     program = trace(job.exportable, job.name, "pt2")
     program.example_inputs = None  # a batch of zeros

@@ -16,10 +16,11 @@ import torch
 from torch import Tensor
 
 from zoo.data.fit import fit, normalize, to_channels
-from zoo.errors import UsageError, is_out_of_memory
+from zoo.errors import UsageError, is_out_of_memory, reason_of
 from zoo.export import onnx as floats
 from zoo.export import pictures
 from zoo.export.graph import silence
+from zoo.export.job import Converted as InFormat
 from zoo.export.job import Job
 from zoo.export.parity import Comparison, check_agreement
 from zoo.exported import Calibration, Exported
@@ -40,13 +41,12 @@ opened = floats.opened
 
 
 @dataclass(frozen=True)
-class Converted:
+class Converted(InFormat):
     """A quantized model, not yet written."""
 
     model: "ModelProto"
     opset: int
     calibration: Calibration
-    has_data_file: bool = False
 
     @property
     def settings(self) -> dict[str, Any]:
@@ -99,9 +99,9 @@ def convert(job: Job) -> Converted:
     floats.check_extra()
     chosen = pictures.calibration(
         job.source,
-        job.calibration_images or CALIBRATION_IMAGES,
-        recipe_name=job.recipe_name,
-        data=job.data,
+        job.wishes.calibration_images or CALIBRATION_IMAGES,
+        recipe_name=job.wishes.recipe_name,
+        data=job.wishes.data,
     )
     assert chosen.recipe is not None
     converted = floats.convert(job)
@@ -114,7 +114,7 @@ def convert(job: Job) -> Converted:
         if is_out_of_memory(error):
             raise
         raise UsageError(
-            f"{name} can't be quantized by onnxruntime: {floats.short(error)}.",
+            f"{name} can't be quantized by onnxruntime: {reason_of(error)}.",
             hint="--format onnx",
         ) from error
     calibration = Calibration(recipe=chosen.recipe, images=len(chosen.pictures))

@@ -3,7 +3,6 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import torch
 from torch import Tensor
@@ -11,6 +10,7 @@ from torch import Tensor
 from zoo import modelfile, tensorfile
 from zoo.errors import UsageError
 from zoo.export import parity
+from zoo.export.job import Converted as InFormat
 from zoo.export.job import Job
 from zoo.export.network import Exportable, drop_auxiliary
 from zoo.export.parity import check_floats
@@ -22,21 +22,10 @@ check = check_floats
 
 
 @dataclass(frozen=True)
-class Converted:
+class Converted(InFormat):
     """A network's tensors, not yet written."""
 
     tensors: Mapping[str, Tensor]
-    has_data_file: bool = False
-
-    @property
-    def settings(self) -> dict[str, Any]:
-        """What the JSON says of this format alone."""
-        return {}
-
-    @property
-    def fields(self) -> dict[str, Any]:
-        """What the document says of this format alone."""
-        return {}
 
     def write(self, path: Path, document: Exported, data: Path | None, data_name: str) -> None:
         """Writes the tensors with their document; equal networks give equal bytes.
@@ -56,7 +45,7 @@ def convert(job: Job) -> Converted:
     """
     exportable = job.exportable
     for flag, is_given in (
-        ("--opset", job.opset is not None),
+        ("--opset", job.wishes.opset is not None),
         ("--embed-preprocess", exportable.prepare is not None),
         ("--softmax", exportable.gives_probabilities),
     ):

@@ -18,7 +18,7 @@ from pathlib import Path, PurePosixPath
 from tempfile import TemporaryFile
 from typing import IO, TYPE_CHECKING, Any
 
-from zoo.errors import ModelFileError, NotFoundError, UsageError
+from zoo.errors import ModelFileError, NotFoundError, UsageError, reason_of
 from zoo.files import disk_errors
 from zoo.keras_import.config import KerasLayer
 
@@ -130,7 +130,7 @@ def open_file(path: Path) -> Iterator[KerasFile]:
         except RecursionError as error:
             raise ModelFileError(f"{path} is refused: it is nested too deeply.") from error
         except _DAMAGE as error:
-            reason = (str(error) or type(error).__name__).splitlines()[0].rstrip(".")
+            reason = reason_of(error)
             raise ModelFileError(
                 f"{path} is no Keras file, or it is damaged: {reason}.",
                 hint="A model that Keras saved is an .h5 or a .keras file.",

@@ -18,6 +18,7 @@ from zoo.errors import (
     UsageError,
     ZooError,
     is_out_of_memory,
+    reason_of,
 )
 from zoo.exported import Exported
 from zoo.modelfile import Source
@@ -347,8 +348,7 @@ def _onnx_error(source: Source, error: Exception) -> ZooError:
 
 
 def _cannot_run(source: Source, error: Exception) -> ModelFileError:
-    reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-    return ModelFileError(f"{_runner(source)} refuses {source.name}: {reason.rstrip('.')}.")
+    return ModelFileError(f"{_runner(source)} refuses {source.name}: {reason_of(error)}.")
 
 
 def check_outputs(source: Source, outputs: Tensor) -> None:
