@@ -81,7 +81,8 @@ def test_a_killed_run_goes_on_to_the_same_bits(moment: str, whole: Path, tmp_pat
 def test_a_signal_saves_and_says_how_to_go_on(number: int, code: int, tmp_path: Path) -> None:
     run = tmp_path / "run"
     process = begun(
-        "keras-mnist-cnn", "--epochs", 500, "-o", run, when=(run / "results.csv").exists
+        *("keras-mnist-cnn", "--threads", 1, "--epochs", 500, "-o", run),
+        when=(run / "results.csv").exists,
     )
     sent = time.monotonic()
     process.send_signal(number)
@@ -99,16 +100,18 @@ def test_a_signal_saves_and_says_how_to_go_on(number: int, code: int, tmp_path: 
 def test_a_second_signal_stops_at_once(tmp_path: Path) -> None:
     run = tmp_path / "run"
     slow = ("--recipe", "shapes", "--batch-size", 1200, "--input-size", 96)
-    # An epoch has just been saved; the next one's only batch takes about a second.
+    # An epoch has just been saved; the next one's only batch takes about a second. One thread:
+    # where the processor is shared, two that wait for each other take minutes.
     process = begun(
-        "lenet5", *slow, "--epochs", 500, "-o", run, when=(run / "state.safetensors").exists
+        *("lenet5", *slow, "--threads", 1, "--epochs", 500, "-o", run),
+        when=(run / "state.safetensors").exists,
     )
     time.sleep(0.2)
     state = (run / "state.safetensors").read_bytes()
     process.send_signal(signal.SIGINT)
     time.sleep(0.05)
     process.send_signal(signal.SIGINT)
-    output, _ = process.communicate(timeout=5)
+    output, _ = process.communicate(timeout=60)  # 500 epochs would take ten times as long
     assert process.returncode == 130
     assert not list(run.glob(".zoo-*")), "half a file is left"
     if "resume" not in json.loads(output):  # else the batch ended between the two
