@@ -116,3 +116,18 @@ def test_normalizing_is_that_of_normalize(center: bool, std: bool) -> None:
     images = pictures(8, 6, 3)
     found = Normalize(preprocessing)(images.float())
     torch.testing.assert_close(found, normalize(images, preprocessing), rtol=0, atol=1e-6)
+
+
+def test_a_blank_picture_is_blank_in_every_runtime() -> None:
+    """The rounding of its mean, over a deviation of nearly nothing, must not become a picture."""
+    preprocessing = prepared(
+        (20, 28), (20, 28), 1, fit="crop", interpolation="bicubic", rescale=1 / 255,
+        samplewise_center=True, samplewise_std_normalization=True,
+    )  # fmt: skip
+    grays = torch.arange(256, dtype=torch.uint8)[:, None, None, None]
+    images = grays.expand(-1, 1, 48, 64).contiguous()
+    expected = torch.full((256, 1, 20, 28), -0.3 / 0.5)
+    torch.testing.assert_close(normalize(fit(images, preprocessing), preprocessing), expected)
+    whole = nn.Sequential(Fit(preprocessing), Normalize(preprocessing))
+    for run in in_runtimes(whole, 1).values():
+        torch.testing.assert_close(run(nhwc(images)), expected)

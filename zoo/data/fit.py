@@ -74,13 +74,13 @@ def normalized(images: Tensor, mean: Tensor, std: Tensor, preprocessing: Preproc
     """The same with mean and std as tensors, (C, 1, 1), float32, where the pictures are."""
     if not (preprocessing.samplewise_center or preprocessing.samplewise_std_normalization):
         return images * (preprocessing.rescale / std) - mean / std
-    images = images * preprocessing.rescale
-    if preprocessing.samplewise_center:
+    images = (images * preprocessing.rescale).double()  # else the rounding of a blank picture's
+    if preprocessing.samplewise_center:  # mean, over epsilon, would be what the network sees
         images = images - images.mean(dim=(1, 2, 3), keepdim=True)
     if preprocessing.samplewise_std_normalization:
         deviation = images.std(dim=(1, 2, 3), keepdim=True, correction=0)
         images = images / (deviation + _KERAS_EPSILON)
-    return (images - mean) / std
+    return (images.float() - mean) / std
 
 
 def mean_and_std(
