@@ -147,6 +147,13 @@ def test_what_only_files_have_is_no_model(card: Architecture) -> None:
     assert "Did you mean" not in catalog.not_found(f"{card.name}s").message
 
 
+def test_what_looks_like_a_path_is_missed_as_one(tmp_path: Path) -> None:
+    (tmp_path / "lenet5-digits").mkdir()
+    error = catalog.not_found(str(tmp_path / "lenet5-digit"))
+    assert error.message.endswith(f"Did you mean {tmp_path / 'lenet5-digits'}?")
+    assert catalog.not_found("lenet5.onxn").message == "There is no file or run lenet5.onxn."
+
+
 def test_underscore_and_hyphen_are_the_same_letter() -> None:
     assert catalog.find("keras_mnist-CNN").name == "keras-mnist-cnn"
 

@@ -89,7 +89,7 @@ MAY_IMPORT = {
     },
     "export": {
         "data", "description", "exported", "heads", "layers", "modelfile", "provenance", "schema",
-        "tensorfile",
+        "tensorfile", "wording",
     },
     "keras_import": {"description", "layer_specs", "modelfile", "schema", "summary"},
     "explain": {"data", "layers", "modelfile", "schema", "summary"},

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 from functools import cache
+from pathlib import Path
 from typing import Any
 
 from zoo import tables
@@ -83,6 +84,8 @@ def not_found(name: str) -> NotFoundError:
                 hint=f"{known[network]} --weights {tag}",
             )
         hint = f"zoo list --search {library} shows every network of {library}."
+    elif slash or "." in name:
+        return _no_such_path(name)
     else:
         known = {key: card.name for key, card in _BY_NAME.items() if not card.is_imported}
         hint = (
@@ -95,6 +98,21 @@ def not_found(name: str) -> NotFoundError:
     match = closest(wanted, known)
     suggestion = f" Did you mean {known[match]}?" if match else ""
     return NotFoundError(missing + suggestion, hint=hint)
+
+
+def _no_such_path(name: str) -> NotFoundError:
+    """The error for a MODEL that looks like a file or a run."""
+    path = Path(name)
+    try:
+        beside = [one.name for one in path.parent.iterdir()]
+    except OSError:
+        beside = []
+    near = closest(path.name, beside)
+    suggestion = f" Did you mean {path.with_name(near)}?" if near else ""
+    return NotFoundError(
+        f"There is no file or run {name}.{suggestion}",
+        hint="zoo runs list shows the runs, zoo list every architecture.",
+    )
 
 
 def cards_of(library: str) -> list[Architecture]:

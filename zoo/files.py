@@ -2,6 +2,7 @@
 
 import os
 import secrets
+import shlex
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -81,7 +82,10 @@ def check_output_file(path: Path, *, force: bool, suffix: str = "") -> None:
         if path.exists() and not path.is_file():
             raise UsageError(f"{path} is no regular file, so --force does not replace it.")
     if not path.parent.is_dir():
-        raise UsageError(f"The directory {path.parent} does not exist.")
+        raise UsageError(
+            f"The directory {path.parent} does not exist.",
+            hint=f"mkdir -p {shlex.quote(str(path.parent))}",
+        )
     # Root passes os.access on a read-only disk's directories: only writing tells.
     with disk_errors("write", path):
         probe = _unused_name(path)

@@ -160,8 +160,20 @@ def check_has_head(source: Source) -> None:
     if source.description.is_headless:
         raise UsageError(
             f"{source.name} gives features and no classes: its top was taken off.",
-            hint=f"zoo train {shlex.quote(source.name)} puts a new head on it.",
+            hint=new_head_hint(source),
         )
+
+
+def new_head_hint(source: Source, arguments: str = "") -> str:
+    """The command that fits a network to other classes.
+
+    Args:
+        source: MODEL.
+        arguments: of `zoo train`, with a space before them.
+    """
+    if source.exported is not None:
+        return f"zoo train MODEL{arguments} puts a new head on the model that it was exported from."
+    return f"zoo train {shlex.quote(source.name)}{arguments} puts a new head on it."
 
 
 def with_edits(description: Description, edits: "Sequence[Edit]") -> Description:

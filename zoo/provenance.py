@@ -10,7 +10,7 @@ from zoo import recipe
 from zoo.data.split import read_csv
 from zoo.description import RANDOM, Training
 from zoo.errors import DataError, ModelFileError, RecipeError
-from zoo.modelfile import Source
+from zoo.modelfile import Source, new_head_hint
 from zoo.schema import Dataset, Recipe
 from zoo.values import MADE_HERE, OF_ONES_OWN
 
@@ -119,8 +119,7 @@ def check_classes(
         place = f" --data {shlex.quote(str(directory))}" if directory else ""
         raise DataError(
             difference,
-            hint=f"zoo train {shlex.quote(source.name)} --recipe {shlex.quote(recipe_name)}{place} "
-            "puts a new head on it.",
+            hint=new_head_hint(source, f" --recipe {shlex.quote(recipe_name)}{place}"),
         )
 
 

@@ -14,7 +14,7 @@ from zoo import catalog, modelfile, tensorfile
 from zoo.catalog import Architecture
 from zoo.description import Description, describe, read_description
 from zoo.errors import ModelFileError, UsageError
-from zoo.exported import container_of
+from zoo.exported import container_of, read_exported
 from zoo.files import disk_errors
 from zoo.heads import auxiliary_heads, from_the_head_on
 
@@ -80,7 +80,9 @@ def read_donor(path: Path) -> Donor:
         tensors = _without_prefixes(read_pickle(path))
     else:
         kind = "plain safetensors"
-        if tensorfile.read_header(path).document is not None:
+        if container == "safetensors":
+            description, kind = read_exported(path).description, "exported tensors"
+        elif tensorfile.read_header(path).document is not None:
             description, kind = read_description(path), "a model file"
         tensors = tensorfile.read_tensors(path)
     for name, tensor in tensors.items():

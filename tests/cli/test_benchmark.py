@@ -214,8 +214,15 @@ def test_a_baseline_without_a_partner_asserts_nothing(zoo: Zoo, in_tmp: Path) ->
     Path("b.json").write_text(zoo("benchmark", "lenet5", *QUICK, "--json").stdout)
     ended = zoo("benchmark", "keras-mnist-cnn", "--baseline", "b.json", *QUICK)
     assert ended.code == 2
-    assert "no row of b.json has a partner here" in ended.stderr
-    assert "keras-mnist-cnn" in ended.stdout
+    assert "no row of b.json has a partner here; it has lenet5 (torch, fp32, b" in ended.stderr
+    assert "latency:" not in ended.stderr, "it was measured first"
+
+
+def test_a_baseline_knows_a_run_by_any_path(zoo: Zoo, trained: Path, in_tmp: Path) -> None:
+    (in_tmp / "run").symlink_to(trained)
+    Path("b.json").write_text(zoo("benchmark", "run", *QUICK, "--json").stdout)
+    ended = zoo("benchmark", "./run/", "--baseline", "b.json", "--tolerance", 9, *QUICK, "--json")
+    assert (ended.code, ended.json["baseline"]["compared"]) == (0, 1)
 
 
 def test_a_picture(zoo: Zoo, in_tmp: Path) -> None:

@@ -133,3 +133,14 @@ def test_what_weights_do_not_bring_is_said(zoo: Zoo, in_tmp: Path) -> None:
     bare = zoo("build", "lenet5", "--weights", "w.pth", "-o", "b.safetensors")
     assert "the weights name no mean and std" in bare.stderr
     assert "random" not in bare.stderr
+
+
+def test_exported_tensors_bring_what_they_say(zoo: Zoo, trained: Path, in_tmp: Path) -> None:
+    assert zoo("export", trained, "-o", "t.safetensors").code == 0
+    ended = zoo("build", "lenet5", "--weights", "t.safetensors", "-o", "m.safetensors")
+    assert ended.code == 0
+    assert ended.stderr == "note: classes, preprocessing and recipe come with the weights\n"
+    ours, theirs = (modelfile.resolve(str(one)).description for one in ("m.safetensors", trained))
+    assert (ours.preprocessing, ours.classes) == (theirs.preprocessing, theirs.classes)
+    for name, tensor in modelfile.load("m.safetensors").state_dict().items():
+        assert torch.equal(tensor, modelfile.load(trained).state_dict()[name])

@@ -1,6 +1,7 @@
 """`zoo export`."""
 
 import json
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable
@@ -10,6 +11,7 @@ from typing import Any
 import pytest
 
 from tests.conftest import Ended, zoo_process
+from tests.pictures import write_folder
 from zoo.cli.options import ExportFormat
 from zoo.export import FORMATS
 from zoo.exported import read_exported
@@ -71,7 +73,9 @@ def _picture(directory: Path) -> Path:
     ("arguments", "code", "message"),
     [
         (("-o", "there.onnx"), 2, "there.onnx exists."),
-        (("-o", "out.foo"), 2, "out.foo would be no .foo file."),
+        (("-o", "out.pt"), 2, "no format is called .pt. Did you mean .pt2?"),
+        (("-o", "out.foo", "--format", "onnx"), 2, "out.foo would be no .foo file."),
+        (("-o", "nowhere/out.onnx"), 2, "hint: mkdir -p nowhere"),
         (("-o", "out.pt2", "--format", "onnx"), 2, "called after the format pt2, and onnx"),
         (("-o", "out.pt2", "--opset", "18"), 2, "--opset goes with --format onnx."),
         (("-o", "out.onnx", "--opset", "7"), 2, "--opset 7: there are 18 to"),
@@ -92,6 +96,27 @@ def test_what_is_wrong_is_said(
     assert message in ended.stderr
     assert ended.code == code
     assert [path.name for path in in_tmp.iterdir()] == ["there.onnx"]
+
+
+@pytest.mark.parametrize("name", ["best.safetensors", "last.safetensors"])
+def test_an_export_never_takes_a_models_place(
+    name: str, zoo: Zoo, trained: Path, in_tmp: Path
+) -> None:
+    shutil.copytree(trained, "run")
+    before = Path("run", name).read_bytes()
+    ended = zoo("export", "run", "-o", f"run/{name}", "--force")
+    assert ended.code == 2
+    assert "an export can't be trained on in its place" in ended.stderr
+    shutil.copy("run/best.safetensors", "copy.safetensors")
+    assert zoo("export", "copy.safetensors", "-o", "./copy.safetensors", "--force").code == 2
+    assert Path("run", name).read_bytes() == before
+
+
+def test_pictures_of_other_classes_calibrate_nothing(zoo: Zoo, trained: Path, in_tmp: Path) -> None:
+    write_folder(in_tmp / "pics", count=4)
+    ended = zoo("export", trained, "--format", "onnx-int8", "--data", "pics", "-o", "q.onnx")
+    assert ended.code == 4
+    assert "--data pics puts a new head on it." in ended.stderr
 
 
 @pytest.mark.parametrize("missing", ["onnx", "onnxscript", "onnxruntime"])

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import Ended
-from tests.exports import document
+from tests.exports import document, write_exports
 from tests.pictures import encoded, gradient
 from zoo import modelfile
 
@@ -109,6 +109,19 @@ def test_flags_that_do_not_apply(
 ) -> None:
     command, *rest = flags
     assert zoo(command, exports["onnx"], *rest).code == 2
+
+
+def test_what_tells_no_classes_apart_names_commands_that_work(
+    zoo: Zoo, trained: Path, in_tmp: Path
+) -> None:
+    zoo("prune", trained, "--pop", 1, "-o", "popped.safetensors")
+    path = write_exports(in_tmp / "popped.safetensors", in_tmp)["onnx"]
+    refused = zoo("predict", path, "x.png")
+    assert refused.code == 2
+    assert "zoo train MODEL puts a new head on the model that it was" in refused.stderr
+    shown = zoo("show", path).stdout
+    assert "zoo explain layers" in shown
+    assert "zoo predict" not in shown
 
 
 def test_a_foreign_and_a_truncated_file(zoo: Zoo, exports: dict[str, Path], in_tmp: Path) -> None:

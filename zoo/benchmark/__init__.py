@@ -22,6 +22,7 @@ from zoo.benchmark.contestants import (
 )
 from zoo.benchmark.memory import Job, peak_bytes
 from zoo.benchmark.request import Request as Request
+from zoo.benchmark.row import Key, key_of
 from zoo.benchmark.row import Row as Row
 from zoo.errors import OutOfMemoryError, UsageError, is_out_of_memory
 from zoo.evaluation import Shown, open_split
@@ -107,6 +108,15 @@ class Benchmark:
     def rows(self) -> list[Row]:
         """Those that were timed at least once, in the order of the request."""
         return [self._row(lane) for lane in self._lanes if lane.times.medians_ms]
+
+    @property
+    def keys(self) -> set[Key]:
+        """Of all rows that will be measured, once the models are open."""
+        return {
+            key_of(one.name, one.format, one.runtime.arithmetic, size, self.threads)
+            for one in self._contestants
+            for size in self.request.batch_sizes
+        }
 
     @property
     def settled(self) -> bool:

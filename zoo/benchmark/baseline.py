@@ -1,16 +1,18 @@
 """An earlier benchmark, and which rows are slower than its."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from zoo.benchmark.row import Row
+from zoo.benchmark.row import Key, Row, key_of
 from zoo.errors import UsageError
 from zoo.files import disk_errors
+
+_FEW = 3
 
 
 class _Earlier(BaseModel):
@@ -27,9 +29,9 @@ class _Earlier(BaseModel):
     interval_ms: tuple[float, float]
 
     @property
-    def key(self) -> tuple[object, ...]:
+    def key(self) -> Key:
         """As a row's."""
-        return self.model, self.format, self.precision, self.batch_size, self.threads
+        return key_of(self.model, self.format, self.precision, self.batch_size, self.threads)
 
     def __str__(self) -> str:
         return (
@@ -86,6 +88,27 @@ def read(path: Path) -> Baseline:
             f"--baseline: {path} is no result of a benchmark.",
             hint="zoo benchmark MODEL --json > FILE writes one.",
         ) from error
+
+
+def check_has_partner(keys: Collection[Key], baseline: Baseline, path: Path) -> None:
+    """Refuses a baseline in which nothing is that will be measured.
+
+    Args:
+        keys: of the rows to come.
+        baseline: measured before.
+        path: of the baseline.
+
+    Raises:
+        UsageError: names what it holds.
+    """
+    if not any(row.key in keys for row in baseline.rows):
+        held = [str(row) for row in baseline.rows]
+        more = f" and {len(held) - _FEW} more" if len(held) > _FEW else ""
+        raise UsageError(
+            f"--baseline: no row of {path} has a partner here; it has "
+            f"{', '.join(held[:_FEW])}{more}.",
+            hint="A partner has the same model, format, precision, batch size and threads.",
+        )
 
 
 def compare(rows: Sequence[Row], baseline: Baseline, tolerance: float) -> list[Comparison]:

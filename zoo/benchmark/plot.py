@@ -30,10 +30,12 @@ class _Measure:
     label: str
     of: Callable[[Row], float | None]
     scale: str
+    highest: float | None = None
+    """Where its axis ends."""
 
 
 _TOP1 = _Measure(
-    "top-1 accuracy, %", lambda row: None if row.top1 is None else 100 * row.top1, "linear"
+    "top-1 accuracy, %", lambda row: None if row.top1 is None else 100 * row.top1, "linear", 100.5
 )
 _MULT_ADDS = _Measure("multiply-adds for one picture", lambda row: row.mult_adds, "log")
 
@@ -113,6 +115,8 @@ def _fill(axes: "Axes", rows: Sequence[Row], measure: _Measure, looks: _Looks) -
             capsize=3,
         )
     axes.margins(0.15)
+    if measure.highest is not None:
+        axes.set_ylim(top=min(axes.get_ylim()[1], measure.highest))
     axes.xaxis.set_major_locator(_ticks(rows))
     axes.xaxis.set_major_formatter("{x:g}")
     axes.xaxis.set_minor_locator(NullLocator())

@@ -1,8 +1,11 @@
 """One row of a benchmark."""
 
+import os
 from dataclasses import dataclass
 
 from zoo.runtimes import Format
+
+Key = tuple[str, str, str, int, int]
 
 
 @dataclass(frozen=True)
@@ -40,9 +43,14 @@ class Row:
     threads: int
 
     @property
-    def key(self) -> tuple[object, ...]:
+    def key(self) -> Key:
         """What a row of another benchmark has in common with it, if it is the same thing."""
-        return self.model, self.format, self.precision, self.batch_size, self.threads
+        return key_of(self.model, self.format, self.precision, self.batch_size, self.threads)
 
     def __str__(self) -> str:
         return f"{self.model} ({self.format}, {self.precision}, batch {self.batch_size})"
+
+
+def key_of(model: str, format_name: str, precision: str, batch_size: int, threads: int) -> Key:
+    """What tells a row from others; `./runs/a/` is `runs/a`."""
+    return os.path.normpath(model), format_name, precision, batch_size, threads

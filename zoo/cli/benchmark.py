@@ -119,7 +119,7 @@ def benchmark(
     _check_idle("--offline", offline, "--recipe or --data", recipe is not None or data is not None)
 
     from zoo.benchmark import Benchmark, Request
-    from zoo.benchmark.baseline import read
+    from zoo.benchmark.baseline import check_has_partner, read
     from zoo.plotting import check_can_draw
     from zoo.timing import Goal
 
@@ -153,6 +153,8 @@ def benchmark(
             if formats is not None:
                 OUTPUT.progress(f"opening {plural(len(models), 'model')} as {formats}")
             measured.open()
+            if against is not None:
+                check_has_partner(measured.keys, against.baseline, against.path)
         failure = _run(measured)
     return result_of(measured, against, png if failure is None else None, failure)
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from zoo.cli.app import OUTPUT
 from zoo.cli.output import Column, Result, Table, compact, percent, plural, speed
-from zoo.errors import ThresholdError, UsageError, ZooError
+from zoo.errors import ThresholdError, ZooError
 
 if TYPE_CHECKING:
     from zoo.benchmark import Benchmark
@@ -177,12 +177,7 @@ def _compare(measured: "Benchmark", against: Against) -> _Compared:
     slower = [one for one in found if one.is_slower]
     limit = f"{percent(against.tolerance)} and the intervals of both medians"
     failure: ZooError | None = None
-    if not found:
-        failure = UsageError(
-            f"--baseline: no row of {path} has a partner here.",
-            hint="A partner has the same model, format, precision, batch size and threads.",
-        )
-    elif slower:
+    if slower:
         each = "; ".join(f"{one.row} takes {one.times:.2f} times as long" for one in slower)
         failure = ThresholdError(f"Slower than {path} by more than {limit}: {each}.")
     return _Compared(
@@ -193,8 +188,6 @@ def _compare(measured: "Benchmark", against: Against) -> _Compared:
             "compared": len(found),
             "slower": len(slower),
         },
-        f"{len(slower)} of {plural(len(found), 'row')} slower than {path} by more than {limit}"
-        if found
-        else "",
+        f"{len(slower)} of {plural(len(found), 'row')} slower than {path} by more than {limit}",
         failure,
     )

@@ -8,7 +8,7 @@ import typer
 
 from zoo.cli.app import OUTPUT, app, command
 from zoo.cli.options import DataDirectory, ExportFormat, Force, ModelArg, RecipeOption
-from zoo.cli.output import Result, percent, shape
+from zoo.cli.output import Result, percent, plural, shape
 
 if TYPE_CHECKING:
     from zoo.export import Made
@@ -171,7 +171,11 @@ def _preparation(contract: dict[str, Any]) -> list[tuple[str, str]]:
 
 def _calibrated(made: "Made") -> list[tuple[str, str]]:
     found = made.document.calibration
-    return [] if found is None else [("ranges", f"of {found.images:,} pictures of {found.recipe}")]
+    return (
+        []
+        if found is None
+        else [("ranges", f"of {plural(found.images, 'picture')} of {found.recipe}")]
+    )
 
 
 def _check(made: "Made") -> list[tuple[str, str]]:

@@ -154,7 +154,9 @@ def _next_command(source: "Source") -> str:
         return on_model("evaluate", source.name, description)
     if source.exported is None:
         return on_model("train", source.name, description)
-    return f"zoo explain layers {model}" if is_plain else f"zoo predict {model} PICTURES..."
+    if is_plain or description.is_headless:
+        return f"zoo explain layers {model}"
+    return f"zoo predict {model} PICTURES..."
 
 
 def _export_text(source: "Source") -> list[tuple[str, str]]:
@@ -174,14 +176,14 @@ def _export_text(source: "Source") -> list[tuple[str, str]]:
         lines.append(("calibration", f"{pictures} of {calibration.recipe}"))
     if parity is None:
         return [*lines, ("parity", "not checked")]
-    pictures = plural(parity.images, "picture")
-    compared = f"{parity.recipe}'s" if parity.recipe else "random"
+    pictures = plural(parity.images, "picture" if parity.recipe else "random picture")
+    pictures += f" of {parity.recipe}" if parity.recipe else ""
     return [
         *lines,
         (
             "parity",
             f"largest difference {parity.max_abs_diff:.2g}, top-1 agreement "
-            f"{percent(parity.top1_agreement)} on {pictures} ({compared})",
+            f"{percent(parity.top1_agreement)} on {pictures}",
         ),
     ]
 

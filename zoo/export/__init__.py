@@ -15,7 +15,7 @@ from torch import Tensor
 
 from zoo import modelfile
 from zoo.data.fit import fit, normalize
-from zoo.errors import OutputExistsError, UsageError
+from zoo.errors import OutputExistsError, UsageError, did_you_mean
 from zoo.export import parity, pictures
 from zoo.export.contract import classes_of, input_of
 from zoo.export.job import Converted, Format, Job
@@ -36,6 +36,7 @@ FORMATS: dict[Kind, tuple[str, str]] = {
 }
 """The module of each format, and how its files are called."""
 DEFAULT: Kind = "onnx"
+_OF_A_RUN = {"best.safetensors", "last.safetensors", "state.safetensors"}
 
 
 @dataclass(frozen=True)
@@ -74,9 +75,19 @@ class Made:
 
 
 def kind_of(format_name: Kind | None, output: Path) -> Kind:
-    """The format that was asked for, else the one that the output is called after, else ONNX."""
+    """The format that was asked for, else the one that the output is called after, else ONNX.
+
+    Raises:
+        UsageError: it is called after something else.
+    """
     by_suffix = {suffix: kind for kind, (_, suffix) in reversed(FORMATS.items())}
-    return format_name or by_suffix.get(output.suffix.lower(), DEFAULT)
+    suffix = output.suffix.lower()
+    if format_name is None and suffix and suffix not in by_suffix:
+        raise UsageError(
+            f"{output}: no format is called {suffix}. {did_you_mean(suffix, by_suffix)}".rstrip(),
+            hint=f"Call it {', '.join(f'*{one}' for one in sorted(by_suffix))}, or say --format.",
+        )
+    return format_name or by_suffix.get(suffix, DEFAULT)
 
 
 def export_file(
@@ -99,7 +110,8 @@ def export_file(
     Raises:
         NotFoundError: MODEL is nothing.
         OutputExistsError: the output exists and `force` is false.
-        UsageError: an option does not apply, an extra is missing, or the format can't express it.
+        UsageError: an option does not apply, an extra is missing, the format can't express it, or
+            the output is the model itself.
         ModelFileError: the model file is refused or corrupt.
         DataError: the pictures that were asked for are not here.
         ThresholdError: the file's answers differ from the network's.
@@ -110,6 +122,7 @@ def export_file(
     _check_suffix(kind, output)
     check_output_file(output, force=force, suffix=FORMATS[kind][1])
     source = modelfile.resolve(model)
+    _check_spares_models(source, output)
     _check_wishes(source, wishes, kind)
     format_ = cast(Format, import_module(FORMATS[kind][0]))
     chosen = _chosen(source, wishes, kind, format_.IMAGES)  # before the work that would be lost
@@ -158,6 +171,20 @@ def _check_suffix(kind: Kind, output: Path) -> None:
         raise UsageError(
             f"{output} is called after the format {others[0]}, and {kind} is asked for.",
             hint=f"--format {others[0]}, or call it *{FORMATS[kind][1]}.",
+        )
+
+
+def _check_spares_models(source: Source, output: Path) -> None:
+    """Refuses to put an export, which can't be trained on, in the place of what can."""
+    if not output.exists():
+        return
+    is_source = source.path is not None and output.samefile(source.path)
+    is_of_a_run = output.name in _OF_A_RUN and (output.parent / "run.json").is_file()
+    if is_source or is_of_a_run:
+        what = "the model itself" if is_source else "a run's own file"
+        raise UsageError(
+            f"{output} is {what}, and an export can't be trained on in its place.",
+            hint="Give --output another name.",
         )
 
 

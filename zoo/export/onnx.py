@@ -200,7 +200,11 @@ def _check_opset(opset: int | None) -> None:
 
     newest = onnx.defs.onnx_opset_version()
     if opset is not None and not _OLDEST_OPSET <= opset <= newest:
-        raise UsageError(f"--opset {opset}: there are {_OLDEST_OPSET} to {newest} here.")
+        nearest = min(max(opset, _OLDEST_OPSET), newest)
+        raise UsageError(
+            f"--opset {opset}: there are {_OLDEST_OPSET} to {newest} here.",
+            hint=f"--opset {nearest}, or leave it out.",
+        )
 
 
 def _refusal(program: ExportedProgram, name: str, error: Exception) -> UsageError:

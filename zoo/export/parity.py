@@ -8,6 +8,7 @@ from torch import Tensor
 
 from zoo.errors import ThresholdError
 from zoo.exported import Parity
+from zoo.wording import percent
 
 TOLERANCE = 1e-4
 """Of the largest output: how far float32 may drift where operations are summed in another order."""
@@ -157,8 +158,8 @@ def check_agreement(comparison: Comparison, what: str, runtime: str, least: floa
     found = comparison.agreement or 0.0
     if found < least:
         raise comparison.failure(
-            f"{what} names the network's class for {found:.2%} of {len(theirs)} pictures in "
-            f"{runtime}, where {least:.0%} is asked for.",
+            f"{what} names the network's class for {percent(found)} of {len(theirs)} pictures in "
+            f"{runtime}, where {percent(least)} is asked for.",
             hint="More pictures to calibrate on may help: --calibration-images N.",
         )
 

@@ -61,7 +61,7 @@ def calibration(
             f"The pictures of {task.name} have {channels} channels, {source.name} takes {ours}."
         )
     found = sources.read(task.recipe.dataset, task.given, None).train
-    check_classes(source, found.classes, task.name)
+    check_classes(source, found.classes, task.name, data)
     # Every second one: where the set has one part only, the others are compared.
     return Chosen(list(_spread_over(found, count, start=1, step=2)), task.name)
 

@@ -135,8 +135,8 @@ def _to_target(
         high = middle
         best = cut or best
     if best is None:
-        smallest = "" if least is None else f"; {least / wanted * share:.0%} is the least"
+        smallest = "" if least is None else f"; {100 * least / wanted * share:.0f} % is the least"
         raise StructureError(
-            f"No choice of channels leaves {share:.0%} of the multiply-adds{smallest}."
+            f"No choice of channels leaves {100 * share:.0f} % of the multiply-adds{smallest}."
         )
     return best
