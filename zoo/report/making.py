@@ -40,7 +40,7 @@ def make(runs: Sequence[str], output: Path, access: Access) -> Made:
     notes: list[str] = []
     if len(runs) > 1:
         records = open_several(runs)
-        page = comparison_page(records, access.arithmetic)
+        page, notes = comparison_page(records, access.arithmetic)
     else:
         records = [open_run(runs[0])]
         found = look(records[0].path, access)

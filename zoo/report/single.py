@@ -10,7 +10,7 @@ from zoo import edit_texts, recipe
 from zoo.errors import RecipeError
 from zoo.figures import Figures
 from zoo.report import charts
-from zoo.report.charts import Chart, Series
+from zoo.report.charts import Chart, Group, Series
 from zoo.report.looking import Look
 from zoo.report.page import render
 from zoo.runs import Record
@@ -123,7 +123,7 @@ def run_charts(record: Record, rows: list[dict[str, Any]]) -> list[Chart]:
         label = f"{title} over {plural(len(rows), 'epoch')}: {', '.join(told)}."
         return charts.curves(
             title, label, [epochs] * len(series), series, marked=best, is_share=is_share,
-            caption=extra,
+            clips=title == "Loss", caption=extra,
         )  # fmt: skip
 
     found = [
@@ -226,7 +226,7 @@ def _cell(figures: Figures, true: int, predicted: int) -> Cell:
 
 def _reliability(figures: Figures) -> Chart:
     known = [
-        (one.confidence, one.accuracy, one.images)
+        Group(one.confidence, one.accuracy, one.images)
         for one in figures.reliability
         if one.confidence is not None and one.accuracy is not None
     ]

@@ -66,3 +66,15 @@ for (const drawing of document.querySelectorAll(".drawing")) {
   });
   svg.addEventListener("pointerleave", leave);
 }
+
+// Boxes that scroll: an edge on the side where there is more.
+for (const scroller of document.querySelectorAll(".scroller")) {
+  const box = scroller.firstElementChild;
+  const update = () => {
+    scroller.classList.toggle("more-left", box.scrollLeft > 1);
+    scroller.classList.toggle("more-right", box.scrollLeft + box.clientWidth < box.scrollWidth - 1);
+  };
+  box.addEventListener("scroll", update, { passive: true });
+  new ResizeObserver(update).observe(box);
+  update();
+}
