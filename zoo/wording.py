@@ -46,3 +46,11 @@ def percent(share: float | None) -> str:
 def shape(sides: Sequence[int | str] | None) -> str:
     """`6×28×28`, or a dash."""
     return "–" if sides is None else "×".join(str(side) for side in sides)
+
+
+def shortened(name: str, letters: int) -> str:
+    """A name of at most so many letters, an ellipsis in the middle of a longer one."""
+    if len(name) <= letters:
+        return name
+    head = letters // 2
+    return f"{name[:head].rstrip()}…{name[len(name) - (letters - head - 1) :].lstrip()}"

@@ -1,5 +1,7 @@
 """What a run's network and pictures show: figures, mistakes, filters, maps."""
 
+import math
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -35,7 +37,7 @@ from zoo.report.images import Picture, pixels, shrunk, strip
 from zoo.schema import Augment
 from zoo.summary import Summary, summarize
 
-_MISTAKES, _RIGHT, _TRAINING = 24, 12, 8
+_MISTAKES, _RIGHT, _TRAINING = 24, 12, 8  # how many are shown
 _MISTAKE_PX, _PICTURE_PX = 128, 96
 _FILTERS, _FILTER_PX = 64, 44
 _MAPS, _MAP_PX = 8, 68
@@ -84,6 +86,8 @@ class Pictures:
     mistakes: tuple[Shot, ...]
     total_mistakes: int
     right: tuple[Shot, ...]
+    """The surest, but few of each class: the surest of all are often of a single one."""
+    right_per_class: int
     cam: str
     """The stage of the class-activation maps, or why there are none."""
     has_cam: bool
@@ -162,7 +166,8 @@ def _pictures(network: nn.Module, shown: Shown, arithmetic: Precision) -> Pictur
     figures = shown.figures(network, arithmetic, judgements)
     names, classes = shown.pictures.names, shown.pictures.classes
     ranking = judgements.ranking()
-    wrong, right = ranking.mistakes[:_MISTAKES], ranking.right[:_RIGHT]
+    wrong = ranking.mistakes[:_MISTAKES]
+    right, right_per_class = _varied(ranking.right, shown.pictures.targets)
     mistakes = judgements.of(wrong, names, classes)
     heats, cam, has_cam = _heats(network, shown, wrong, mistakes, arithmetic)
     chosen = right[:1] if len(right) else torch.tensor([0])
@@ -180,6 +185,7 @@ def _pictures(network: nn.Module, shown: Shown, arithmetic: Precision) -> Pictur
         right=_shots(
             shown.pictures, right, judgements.of(right, names, classes), _PICTURE_PX, None
         ),
+        right_per_class=right_per_class,
         cam=cam,
         has_cam=has_cam,
         training=_training(shown),
@@ -187,6 +193,24 @@ def _pictures(network: nn.Module, shown: Shown, arithmetic: Precision) -> Pictur
         seen=pixels(image[0], f"The picture {name} as the network sees it", _PICTURE_PX),
         stages=tuple(_stage(stage) for stage in stages),
     )
+
+
+def _varied(ranked: Tensor, targets: Tensor) -> tuple[Tensor, int]:
+    """The first of each class, and how many of each at most.
+
+    Args:
+        ranked: (N,), pictures, the surest first.
+        targets: each picture's class.
+    """
+    labels = targets[ranked].tolist()
+    each = math.ceil(_RIGHT / max(1, len(set(labels))))
+    seen = Counter[int]()
+    places = []
+    for place, label in enumerate(labels):
+        if seen[label] < each:
+            seen[label] += 1
+            places.append(place)
+    return ranked[torch.tensor(places[:_RIGHT], dtype=torch.int64)], each
 
 
 def _at(pictures: Fitted, indices: Tensor) -> Tensor:

@@ -20,8 +20,8 @@ from zoo.wording import count, figure, percent, plural
 
 MATRIX_CLASSES = 60
 """Of more classes the page shows the most confused pairs alone."""
-NUMBERED_CLASSES = 20
-"""Of more classes the matrix's cells are colours without numbers."""
+DETAILED_CLASSES = 20
+"""Of more classes the matrix's cells are small and say no share."""
 _PAIRS = 20
 _CALLED = {
     "running": "is still running",
@@ -85,7 +85,7 @@ def run_page(record: Record, look: Look) -> str:
         look=look,
         figures=figures,
         matrix=_matrix(figures) if figures else None,
-        numbered=figures is not None and len(figures.classes) <= NUMBERED_CLASSES,
+        detailed=figures is not None and len(figures.classes) <= DETAILED_CLASSES,
         matrix_classes=MATRIX_CLASSES,
         pairs=figures.confused[:_PAIRS] if figures else [],
         total_pairs=len(figures.confused) if figures else 0,
@@ -144,10 +144,11 @@ def _mark(record: Record) -> str:
         return ""
     planned = record.integer("resolved_recipe", "train", "epochs")
     called = _CALLED.get(record.status, f"is {record.status}")
-    of = f" of {planned:,}" if planned else ""
-    epochs = "epochs are" if record.finished_epochs != 1 else "epoch is"
-    text = f"This run {called}: {record.finished_epochs:,}{of} {epochs} done, and this is what "
-    text += "there is."
+    done = f"{plural(record.finished_epochs, 'epoch')}"
+    if planned:
+        done = f"{record.finished_epochs:,} of {plural(planned, 'epoch')}"
+    verb = "is" if (planned or record.finished_epochs) == 1 else "are"
+    text = f"This run {called}: {done} {verb} done, and this is what there is."
     error = record.word("error")
     return f"{text} {error}" if error else text
 
