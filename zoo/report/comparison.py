@@ -46,6 +46,18 @@ class Compared:
     """Why there is no latency."""
 
     @property
+    def val_loss(self) -> float | None:
+        """Of the last epoch; of the best one where the table of epochs can't be read."""
+        last: float | None = self.row["val_loss"]
+        best = self.record.best
+        return best.loss if best and self.lacks_epochs else last
+
+    @property
+    def lacks_epochs(self) -> bool:
+        """Whether the table of epochs can't be read at all."""
+        return bool(self.record.results_problem) and self.record.epochs.empty
+
+    @property
     def letter(self) -> str:
         """By which the page calls it."""
         return _letters(self.index)

@@ -34,8 +34,10 @@ from zoo.judging import Judged, Judgements
 from zoo.modelfile import Source
 from zoo.precision import Precision
 from zoo.report.images import Picture, pixels, shrunk, strip
+from zoo.runs import open_run
 from zoo.schema import Augment
 from zoo.summary import Summary, summarize
+from zoo.wording import plural
 
 _MISTAKES, _RIGHT, _TRAINING = 24, 12, 8  # how many are shown
 _MISTAKE_PX, _PICTURE_PX = 128, 96
@@ -131,7 +133,7 @@ def look(run: Path, access: Access) -> Look:
         weights = modelfile.load_network(path, source.description)
         found = _network(weights, source.description)
     except _REASONS as error:
-        return Look(None, error.message, None, "")
+        return Look(None, _no_weights(run) or error.message, None, "")
     try:
         shown = open_split(
             source,
@@ -142,7 +144,22 @@ def look(run: Path, access: Access) -> Look:
         )
         return Look(found, "", _pictures(weights, shown, access.arithmetic), "")
     except _REASONS as error:
-        return Look(found, "", None, error.message)
+        # Other hints are for other commands.
+        hint = f" {error.hint}" if "--data" in error.hint else ""
+        return Look(found, "", None, f"{error.message}{hint}")
+
+
+def _no_weights(run: Path) -> str:
+    """A sentence where there is no best model at all."""
+    best = run / "best.safetensors"
+    if best.is_file():
+        return ""
+    epochs = open_run(str(run)).finished_epochs
+    return f"There is no {best}: " + (
+        f"{plural(epochs, 'epoch')} ended, but it was removed or is not written yet."
+        if epochs
+        else "no epoch was finished."
+    )
 
 
 def _network(network: nn.Module, description: Description) -> Network:

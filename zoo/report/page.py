@@ -84,13 +84,23 @@ def _environment() -> "Environment":
     )
     names = ("compact", "count", "figure", "plural", "shape", "shortened", "speed")
     made.filters |= {name: getattr(wording, name) for name in names}
-    made.filters |= {"duration": duration, "percent": _percent, "gap": _gap, "svg": _svg}
+    made.filters |= {
+        "duration": duration,
+        "percent": _percent,
+        "gap": _gap,
+        "svg": _svg,
+        "unbroken": _unbroken,
+    }
     return made
 
 
 def _percent(share: float | None) -> str:
-    """Its sign stays on the number's line."""
-    return wording.percent(share).replace(" ", "\N{NO-BREAK SPACE}")
+    return _unbroken(wording.percent(share))
+
+
+def _unbroken(text: str) -> str:
+    """A percent sign stays on its number's line."""
+    return text.replace(" %", "\N{NO-BREAK SPACE}%")
 
 
 def _gap(difference: float) -> str:

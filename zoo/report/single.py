@@ -16,12 +16,13 @@ from zoo.report.page import render
 from zoo.runs import Record
 from zoo.runs.results import to_rows
 from zoo.summary import LayerSummary, Summary
-from zoo.wording import count, figure, percent, plural
+from zoo.wording import count, figure, percent, plural, told_apart
 
 MATRIX_CLASSES = 60
 """Of more classes the page shows the most confused pairs alone."""
 DETAILED_CLASSES = 20
 """Of more classes the matrix's cells are small and say no share."""
+_LABEL, _SMALL_LABEL = 24, 16  # letters
 _PAIRS = 20
 _CALLED = {
     "running": "is still running",
@@ -85,6 +86,7 @@ def run_page(record: Record, look: Look) -> str:
         look=look,
         figures=figures,
         matrix=_matrix(figures) if figures else None,
+        labels=_labels(figures) if figures else [],
         detailed=figures is not None and len(figures.classes) <= DETAILED_CLASSES,
         matrix_classes=MATRIX_CLASSES,
         pairs=figures.confused[:_PAIRS] if figures else [],
@@ -144,10 +146,10 @@ def _mark(record: Record) -> str:
         return ""
     planned = record.integer("resolved_recipe", "train", "epochs")
     called = _CALLED.get(record.status, f"is {record.status}")
-    done = f"{plural(record.finished_epochs, 'epoch')}"
+    done = plural(record.finished_epochs, "epoch")
     if planned:
         done = f"{record.finished_epochs:,} of {plural(planned, 'epoch')}"
-    verb = "is" if (planned or record.finished_epochs) == 1 else "are"
+    verb = "is" if 1 in (record.finished_epochs, planned) else "are"
     text = f"This run {called}: {done} {verb} done, and this is what there is."
     error = record.word("error")
     return f"{text} {error}" if error else text
@@ -202,6 +204,12 @@ def _commands(record: Record) -> list[tuple[str, str]]:
         lines.append(("Evaluate it", f"zoo evaluate {run}"))
     lines.append(("Make this page again", f"zoo report {run} --force"))
     return lines
+
+
+def _labels(figures: Figures) -> list[str]:
+    """The classes' names as the matrix has room for them."""
+    is_detailed = len(figures.classes) <= DETAILED_CLASSES
+    return told_apart(figures.classes, _LABEL if is_detailed else _SMALL_LABEL)
 
 
 def _matrix(figures: Figures) -> list[tuple[str, list[Cell]]] | None:
