@@ -184,7 +184,7 @@ def _pictures(network: nn.Module, shown: Shown, arithmetic: Precision) -> Pictur
     names, classes = shown.pictures.names, shown.pictures.classes
     ranking = judgements.ranking()
     wrong = ranking.mistakes[:_MISTAKES]
-    right, right_per_class = _varied(ranking.right, shown.pictures.targets)
+    right, right_per_class = varied(ranking.right, shown.pictures.targets)
     mistakes = judgements.of(wrong, names, classes)
     heats, cam, has_cam = _heats(network, shown, wrong, mistakes, arithmetic)
     chosen = right[:1] if len(right) else torch.tensor([0])
@@ -212,7 +212,7 @@ def _pictures(network: nn.Module, shown: Shown, arithmetic: Precision) -> Pictur
     )
 
 
-def _varied(ranked: Tensor, targets: Tensor) -> tuple[Tensor, int]:
+def varied(ranked: Tensor, targets: Tensor) -> tuple[Tensor, int]:
     """The first of each class, and how many of each at most.
 
     Args:

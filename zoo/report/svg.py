@@ -143,4 +143,5 @@ def _adapt(element: ET.Element, prefix: str) -> None:
         element.set("clip-path", element.attrib["clip-path"].replace("#", f"#{prefix}-"))
     style = element.get("style")
     if style is not None:
-        element.set("style", re.sub(r"font: ([\d.]+px)[^;]*", r"font-size: \1", style))
+        style = re.sub(r"font: ([\d.]+px)[^;]*", r"font-size: \1", style)
+        element.set("style", re.sub(r"font-family: [^;]*; ", "", style))
