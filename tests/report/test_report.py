@@ -296,6 +296,14 @@ def test_several_runs_are_compared(trained: Path, hostile: Path, tmp_path: Path,
     assert zoo("report", trained, trained).code == 2
 
 
+def test_settings_of_many_runs_are_listed_by_value(tmp_path: Path, zoo: Zoo) -> None:
+    runs = [write_run(tmp_path / f"r{seed}", results(0.5), seed=seed // 5) for seed in range(10)]
+    assert zoo("report", *runs, "-o", tmp_path / "a.html").code == 0
+    read = Read((tmp_path / "a.html").read_text())
+    assert read.open == []
+    assert "Setting Value Runs seed 0 A, B, C, D, E 1 F, G, H, I, J" in read.text
+
+
 def test_a_damaged_model_among_several_is_told(trained: Path, tmp_path: Path, zoo: Zoo) -> None:
     shutil.copytree(trained, tmp_path / "run")
     damaged = tmp_path / "run" / "best.safetensors"

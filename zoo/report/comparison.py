@@ -24,6 +24,8 @@ from zoo.timing import Goal, Pass, forward_pass, medians_ms
 from zoo.wording import count, figure, percent, plural
 
 _TIMED = Goal(spread=0.02, seconds=0.7)
+_COLUMNS = 8
+"""Of more runs a setting's values are listed, each with its runs, instead of a column for each."""
 _CURVES = (
     ("Validation accuracy", "val_top1", percent, True),
     ("Validation loss", "val_loss", figure, False),
@@ -109,6 +111,8 @@ def comparison_page(records: Sequence[Record], arithmetic: Precision) -> tuple[s
         groups=groups,
         charts=[one for one in drawn if one is not None],
         differences=[(one.key, [_setting(value) for value in one.values]) for one in found],
+        by_value=[(one.key, _by_value(one.values)) for one in found],
+        columns=_COLUMNS,
         device=str(arithmetic.device),
         threads=torch.get_num_threads(),
         series_colours=SERIES_COLOURS,
@@ -229,3 +233,11 @@ def _marks(splits: set[Split]) -> str:
 def _setting(value: Any) -> str:
     """A setting's value as it would be typed."""
     return "–" if value is None else value if isinstance(value, str) else json.dumps(value)
+
+
+def _by_value(values: Sequence[Any]) -> list[tuple[str, str]]:
+    """Each value of a setting, and the letters of the runs that have it."""
+    found: dict[str, list[str]] = {}
+    for index, value in enumerate(values):
+        found.setdefault(_setting(value), []).append(_letters(index))
+    return [(text, ", ".join(letters)) for text, letters in found.items()]

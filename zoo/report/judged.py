@@ -47,7 +47,7 @@ def _is_same(one: tuple[str, Record, Split], other: tuple[str, Record, Split]) -
         return False
     digest, other_digest = (each.word("pictures_digest") for each in (record, other_record))
     if digest is None or other_digest is None:  # of a run that says no more than its settings
-        return _settings(record) == _settings(other_record)
+        return bool(_settings(record) == _settings(other_record))
     # The digest is of all splits: where training differs, validation and test may still agree.
     if digest == other_digest:
         return True

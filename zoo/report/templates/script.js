@@ -78,3 +78,11 @@ for (const scroller of document.querySelectorAll(".scroller")) {
   new ResizeObserver(update).observe(box);
   update();
 }
+
+// Paper shows what is folded too, also from browsers that can't say so in the style.
+let unfolded = [];
+addEventListener("beforeprint", () => {
+  unfolded = [...document.querySelectorAll("details:not([open])")];
+  unfolded.forEach((one) => { one.open = true; });
+});
+addEventListener("afterprint", () => unfolded.forEach((one) => { one.open = false; }));
