@@ -50,3 +50,14 @@ def test_equal_runs_give_equal_bytes(tmp_path: Path) -> None:
     draw(epochs, 8, tmp_path / "a.png")
     draw(epochs, 8, tmp_path / "b.png")
     assert (tmp_path / "a.png").read_bytes() == (tmp_path / "b.png").read_bytes()
+
+
+def test_the_axis_has_a_name_and_the_dashed_line_a_legend(tmp_path: Path) -> None:
+    def is_inked(image: Image.Image, box: tuple[int, int, int, int]) -> bool:
+        return image.crop(box).convert("L").getextrema()[0] < 150
+
+    epochs = [epoch(number, 1 / number, 1 / number) for number in range(1, 5)]
+    name, legend = (250, 316, 310, 334), (265, 34, 350, 52)
+    assert is_inked(picture(tmp_path, *epochs, best=3), name)
+    assert is_inked(picture(tmp_path, *epochs, best=3), legend)
+    assert not is_inked(picture(tmp_path, *epochs), legend)
