@@ -50,14 +50,15 @@ def test_figures_by_hand() -> None:
 def test_f1_by_hand() -> None:
     found = evaluate_network(nn.Identity(), [Batch(LOGITS, TARGETS)], CLASSES)
     a, b, c = found.per_class
-    assert (a.f1, b.f1, c.f1) == (pytest.approx(2 / 3), pytest.approx(1 / 2), None)
+    assert (a.f1, b.f1, c.f1) == (pytest.approx(2 / 3), pytest.approx(1 / 2), 0.0)
     assert found.macro_f1 == pytest.approx((2 / 3 + 1 / 2) / 2)  # c has no picture
     wrong = evaluate_network(nn.Identity(), [Batch(LOGITS, torch.tensor([1, 2, 1, 1]))], CLASSES)
     by_name = {figures.name: figures for figures in wrong.per_class}
     assert by_name["b"].f1 == 0.0  # precision and recall are both 0
-    # Never called so is no F1, but no way to a better mean either.
     never = evaluate_network(nn.Identity(), [Batch(LOGITS[:1], TARGETS[1:2])], CLASSES)
-    assert never.per_class[1].f1 is None
+    assert never.per_class[1].precision is None  # it has a picture, which was taken for another
+    assert never.per_class[1].f1 == 0.0
+    assert [one.f1 for one in never.per_class if not one.images].count(None) == 1
     assert never.macro_f1 == 0.0
 
 

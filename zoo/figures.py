@@ -30,11 +30,15 @@ class ClassFigures:
 
     @property
     def f1(self) -> float | None:
-        """Harmonic mean of precision and recall; None where one of them is."""
-        if self.precision is None or self.recall is None:
+        """Harmonic mean of precision and recall, 0 where no picture of the class was found.
+
+        None where the class has no pictures and none was called so.
+        """
+        if self.precision is None and self.recall is None:
             return None
-        total = self.precision + self.recall
-        return 2 * self.precision * self.recall / total if total else 0.0
+        if not self.precision or not self.recall:
+            return 0.0
+        return 2 * self.precision * self.recall / (self.precision + self.recall)
 
 
 @dataclass(frozen=True)
@@ -106,7 +110,7 @@ class Figures:
 
     @property
     def macro_f1(self) -> float:
-        """Mean F1 of the classes that have pictures; one that was never called so counts 0."""
+        """Mean F1 of the classes that have pictures."""
         scores = [figures.f1 or 0.0 for figures in self.per_class if figures.images]
         return sum(scores) / len(scores)
 

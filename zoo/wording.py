@@ -1,5 +1,6 @@
 """Numbers as people read them, in the terminal and on a page."""
 
+import re
 from collections.abc import Sequence
 
 
@@ -46,3 +47,31 @@ def percent(share: float | None) -> str:
 def shape(sides: Sequence[int | str] | None) -> str:
     """`6×28×28`, or a dash."""
     return "–" if sides is None else "×".join(str(side) for side in sides)
+
+
+def shortened(name: str, letters: int) -> str:
+    """A name of at most so many letters, an ellipsis in the middle of a longer one."""
+    if len(name) <= letters:
+        return name
+    head = letters // 2
+    return f"{name[:head].rstrip()}…{name[len(name) - (letters - head - 1) :].lstrip()}"
+
+
+def told_apart(names: Sequence[str], letters: int) -> list[str]:
+    """Names of at most so many letters; where some are longer, without words that all share."""
+    if len(names) > 1 and max(map(len, names)) > letters:
+        start = _shared([re.split(r"(?<=\W)|(?<=_)", name) for name in names])
+        names = [f"…{name[start:]}" if start else name for name in names]
+        stop = _shared([re.split(r"(?=\W)|(?=_)", name)[::-1] for name in names])
+        names = [f"{name[: len(name) - stop]}…" if stop else name for name in names]
+    return [shortened(name, letters) for name in names]
+
+
+def _shared(words: Sequence[Sequence[str]]) -> int:
+    """How many letters the first words have that all share; each keeps one word at least."""
+    shared = 0
+    for same in zip(*(each[:-1] for each in words), strict=False):
+        if len(set(same)) > 1:
+            break
+        shared += len(same[0])
+    return shared

@@ -7,6 +7,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
+
+from zoo.precision import Precision
+from zoo.report.comparison import comparison_page
+from zoo.runs import open_run
 
 CHROMIUM, DRIVER = shutil.which("chromium"), shutil.which("chromedriver")
 pytestmark = pytest.mark.skipif(
@@ -14,6 +19,8 @@ pytestmark = pytest.mark.skipif(
     reason="Chromium is missing: apt-get install chromium chromium-driver",
 )
 WIDE, PHONE = 1200, 390
+PAPER = 718
+"""A4 without its margins."""
 
 PROBLEMS = """
 const clipped = (element) => element.closest(".scrolled, pre, .unseen, .skip") !== null;
@@ -59,6 +66,12 @@ def show(browser: Any, file: Path, width: int, scheme: str) -> None:
     size = {"width": width, "height": 900, "deviceScaleFactor": 1, "mobile": width == PHONE}
     browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)
     browser.get(file.as_uri())
+
+
+def wait(browser: Any) -> Any:
+    from selenium.webdriver.support.wait import WebDriverWait
+
+    return WebDriverWait(browser, 5)
 
 
 def requested(browser: Any) -> set[str]:
@@ -136,3 +149,82 @@ def test_hovering_over_a_curve_tells_the_values(browser: Any, file: Path) -> Non
     assert told[0] == "epoch 2"
     assert told[1].startswith("training: ")
     assert told[2].startswith("validation: ")
+
+
+@pytest.fixture(scope="module")
+def compared(trained: Path, hostile: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The page of two runs, one under a long name."""
+    directory = tmp_path_factory.mktemp("compared")
+    shutil.copytree(hostile, directory / ("long-" * 12))
+    records = [open_run(str(trained)), open_run(str(directory / ("long-" * 12)))]
+    page, _ = comparison_page(records, Precision("fp32", torch.device("cpu")))
+    (directory / "a.html").write_text(page, encoding="utf-8")
+    return directory / "a.html"
+
+
+OVER = """
+return [...document.querySelectorAll(".scrolled")].map((box) => [
+  box.ariaLabel, box.scrollWidth > box.clientWidth,
+  box.parentElement.classList.contains("more-right")]);
+"""
+
+
+def test_tables_fit_or_show_an_edge_where_they_go_on(
+    browser: Any, file: Path, compared: Path
+) -> None:
+    show(browser, compared, WIDE, "light")
+    assert [over for name, over, _ in browser.execute_script(OVER) if "run" in name] == [False]
+    show(browser, file, PHONE, "light")
+    found = {name: (over, edge) for name, over, edge in browser.execute_script(OVER)}
+    for name in ("Figures of each class", "Most confused pairs"):
+        assert found.get(name, (False, False)) == (False, False), name  # names of 90 letters wrap
+    assert found["Layers"] == (True, True)
+    assert all(over == edge for over, edge in found.values())
+    browser.execute_script("document.querySelector('.scroller:has(.layers)').firstElementChild"
+                           ".scrollLeft = 1e4")  # fmt: skip
+    state = "return document.querySelector('.scroller:has(.layers)').className"
+    wait(browser).until(lambda _: browser.execute_script(state) == "scroller more-left")
+
+
+def test_letters_of_a_drawing_are_seen_in_the_dark(browser: Any, compared: Path) -> None:
+    show(browser, compared, WIDE, "dark")
+    colours = """
+    return [...new Set([...document.querySelectorAll("svg text")]
+      .map((text) => getComputedStyle(text).fill))];
+    """
+    assert browser.execute_script(colours) == ["rgb(166, 175, 189)"]
+
+
+def test_on_paper_everything_is_open_and_nothing_is_cut(
+    browser: Any, file: Path, compared: Path
+) -> None:
+    for page in (file, compared):
+        size = {"width": PAPER, "height": 1040, "deviceScaleFactor": 1, "mobile": False}
+        show(browser, page, WIDE, "light")
+        browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": "print"})
+        browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)
+        found = browser.execute_script("""
+        return {
+          closed: [...document.querySelectorAll("details > :not(summary)")]
+            .filter((one) => !one.checkVisibility()).length,
+          over: [...document.querySelectorAll("table")]
+            .filter((one) => one.getBoundingClientRect().right > innerWidth).length,
+        };
+        """)
+        browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": ""})
+        assert (found["closed"], found["over"]) == (0, 0), page
+
+
+def test_no_option_of_a_command_is_torn(browser: Any, file: Path) -> None:
+    show(browser, file, WIDE, "light")
+    torn = browser.execute_script("""
+    const options = [...document.querySelectorAll(".commands .word")]
+      .filter((word) => /^-/.test(word.textContent));
+    const torn = new Set(options.length ? [] : ["there are no options"]);
+    for (let width = 200; width < 900; width += 12) {
+      document.querySelector("main").style.width = `${width}px`;
+      for (const word of options) if (word.getClientRects().length > 1) torn.add(word.textContent);
+    }
+    return [...torn];
+    """)
+    assert torn == []

@@ -13,13 +13,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 from PIL import Image
 
 from tests.conftest import Ended
 from tests.made_runs import results, write_run
 from tests.report.conftest import NAMES, SCRIPT
 from zoo.figures import Figures
-from zoo.report.looking import Look
+from zoo.report.looking import Look, varied
 from zoo.report.page import duration
 from zoo.report.single import run_page
 from zoo.runs import open_run
@@ -142,6 +143,18 @@ def test_mistakes_are_the_worst_and_right_answers_the_surest(seen: Look) -> None
     assert shares == sorted(shares, reverse=True)
 
 
+def test_right_answers_are_of_many_classes() -> None:
+    targets = torch.tensor([0] * 30 + [1, 1, 1, 2])
+    ranked = torch.arange(34)
+    chosen, each = varied(ranked, targets)
+    assert each == 4
+    assert chosen.tolist() == [0, 1, 2, 3, 30, 31, 32, 33]
+    many, each = varied(ranked, torch.arange(34) // 2)
+    assert (many.tolist(), each) == ([*range(0, 24, 2)], 1)
+    none, _ = varied(ranked[:0], targets)
+    assert none.tolist() == []
+
+
 def test_points_say_their_values(read: Read, hostile: Path) -> None:
     losses = [row["train_loss"] for row in open_run(str(hostile)).epochs.to_dict("records")]
     for loss in losses:
@@ -171,6 +184,28 @@ def test_a_thousand_classes_become_the_most_confused_pairs(hostile: Path, seen: 
     assert len(page) < 3_000_000
 
 
+def test_fifty_classes_are_numbered_and_counted(hostile: Path, seen: Look) -> None:
+    names = tuple(f"class number {number:03} of many" for number in range(50))
+    confusion = tuple(
+        tuple(4321 if true == predicted else int(predicted == 7) for predicted in range(50))
+        for true in range(50)
+    )
+    figures = Figures(9, 0.8, 0.9, 1.0, 0.1, 0.01, names[0], names, confusion)
+    assert seen.pictures is not None
+    pictures = replace(seen.pictures, figures=figures)
+    page = run_page(open_run(str(hostile)), replace(seen, pictures=pictures))
+    matrix = page.partition('<table class="matrix dense">')[2].partition("</table>")[0]
+    head, *rows = matrix.split("<tr>")[1:]
+    assert [int(number) for number in re.findall(r">(\d+)</span>", head)] == [*range(1, 51)]
+    assert "<b>12</b>" in rows[11]
+    assert ">…011…</span>" in rows[11]
+    assert f'title="{names[11]}"' in rows[11]
+    counts = [re.sub("<.*?>", "", cell) for cell in rows[11].split("<td")[1:]]
+    assert [count.rpartition(">")[2].strip() for count in counts][7:12] == [
+        "1", "0", "0", "0", "4.32k",
+    ]  # fmt: skip
+
+
 def test_data_that_is_gone_costs_the_pictures_alone(
     hostile: Path, tmp_path: Path, zoo: Zoo, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -182,6 +217,7 @@ def test_data_that_is_gone_costs_the_pictures_alone(
     ended = zoo("report", tmp_path / "run", "--json")
     assert ended.code == 0
     assert gone in ended.json["notes"][0]
+    assert "with --data DIR" in ended.json["notes"][0]
     read = Read((tmp_path / "run" / "report.html").read_text())
     assert "Its pictures can’t be shown" in read.text
     assert {"Learning curves", "Inside", "Layers", "How it was made"} <= set(read.texts)
@@ -203,7 +239,7 @@ def test_a_run_that_did_not_finish_is_marked(
     run = write_run(tmp_path / "run", results(0.5, 0.75), status=status, error="<i>why</i>")
     ended = zoo("report", run, "-o", tmp_path / "a.html", "--json")
     assert ended.code == 0
-    assert any("no best.safetensors" in note for note in ended.json["notes"])
+    assert any("2 epochs ended, but it was removed" in note for note in ended.json["notes"])
     assert any(f"is not finished ({status})" in note for note in ended.json["notes"])
     read = Read((tmp_path / "a.html").read_text())
     assert f"This run {said}" in read.text
@@ -217,7 +253,28 @@ def test_a_run_before_its_first_epoch_has_a_page(tmp_path: Path, zoo: Zoo) -> No
     assert zoo("report", run).code == 0
     read = Read((run / "report.html").read_text())
     assert "was killed: 0 epochs are done" in read.text  # nobody holds its lock
+    assert "no epoch was finished" in read.text
     assert '"odd": "<b>"' in read.text
+
+
+def test_a_damaged_table_of_epochs_is_told(tmp_path: Path, zoo: Zoo) -> None:
+    best = {"epoch": 2, "top1": 0.75, "loss": 0.4321}
+    run = write_run(tmp_path / "run", "no table\n", best=best)
+    assert zoo("report", run).code == 0
+    told = f"{run / 'results.csv'} is no table of epochs"
+    assert told in Read((run / "report.html").read_text()).text
+    other = write_run(tmp_path / "other", results(0.5))
+    assert zoo("report", run, other, "-o", tmp_path / "both.html").code == 0
+    both = Read((tmp_path / "both.html").read_text())
+    assert told in both.text
+    assert "0.4321" in both.texts
+
+
+def test_one_epoch_of_four_is_done(tmp_path: Path, zoo: Zoo) -> None:
+    recipe = {"dataset": {"source": "digits"}, "train": {"epochs": 4}}
+    run = write_run(tmp_path / "run", results(0.5), status="interrupted", resolved_recipe=recipe)
+    assert zoo("report", run).code == 0
+    assert "1 of 4 epochs is done" in Read((run / "report.html").read_text()).text
 
 
 def test_several_runs_are_compared(trained: Path, hostile: Path, tmp_path: Path, zoo: Zoo) -> None:
@@ -233,8 +290,30 @@ def test_several_runs_are_compared(trained: Path, hostile: Path, tmp_path: Path,
     assert len(read.all("svg")) == 5
     told = [text for text in read.texts if text.startswith(f"A {trained}: ")]
     assert any(text.endswith("61,706") for text in told)
+    assert "different pictures" in ended.json["notes"][0]
+    assert "were judged by different pictures" in read.text
     assert zoo("report", trained, hostile, "--data", tmp_path).code == 2
     assert zoo("report", trained, trained).code == 2
+
+
+def test_settings_of_many_runs_are_listed_by_value(tmp_path: Path, zoo: Zoo) -> None:
+    runs = [write_run(tmp_path / f"r{seed}", results(0.5), seed=seed // 5) for seed in range(10)]
+    assert zoo("report", *runs, "-o", tmp_path / "a.html").code == 0
+    read = Read((tmp_path / "a.html").read_text())
+    assert read.open == []
+    assert "Setting Value Runs seed 0 A, B, C, D, E 1 F, G, H, I, J" in read.text
+
+
+def test_a_damaged_model_among_several_is_told(trained: Path, tmp_path: Path, zoo: Zoo) -> None:
+    shutil.copytree(trained, tmp_path / "run")
+    damaged = tmp_path / "run" / "best.safetensors"
+    content = bytearray(damaged.read_bytes())
+    content[-50] ^= 255
+    damaged.write_bytes(content)
+    ended = zoo("report", tmp_path / "run", trained, "-o", tmp_path / "a.html", "--json")
+    assert ended.code == 0
+    assert [note for note in ended.json["notes"] if f"{damaged} is corrupt" in note]
+    assert not [note for note in ended.json["notes"] if "different pictures" in note]
 
 
 def test_bad_input_is_refused_before_anything_is_computed(

@@ -39,7 +39,7 @@ def test_the_curves_are_where_the_values_are(tmp_path: Path) -> None:
 
 
 def test_one_epoch_and_missing_and_huge_values(tmp_path: Path) -> None:
-    assert rows_of(picture(tmp_path, epoch(1, 0.5), best=1), BLUE, 64)
+    assert rows_of(picture(tmp_path, epoch(1, 0.5), best=1), BLUE, 282)  # in the middle
     for losses in ((1e30, 1.0, math.nan), (math.inf, 2.0, 3.0), (5.0, 5.0, 5.0)):
         drawn = picture(tmp_path, *(epoch(n, loss) for n, loss in enumerate(losses, start=4)))
         assert drawn.size == (1040, 340)
@@ -50,3 +50,14 @@ def test_equal_runs_give_equal_bytes(tmp_path: Path) -> None:
     draw(epochs, 8, tmp_path / "a.png")
     draw(epochs, 8, tmp_path / "b.png")
     assert (tmp_path / "a.png").read_bytes() == (tmp_path / "b.png").read_bytes()
+
+
+def test_the_axis_has_a_name_and_the_dashed_line_a_legend(tmp_path: Path) -> None:
+    def is_inked(image: Image.Image, box: tuple[int, int, int, int]) -> bool:
+        return image.crop(box).convert("L").getextrema()[0] < 150
+
+    epochs = [epoch(number, 1 / number, 1 / number) for number in range(1, 5)]
+    name, legend = (250, 316, 310, 334), (265, 34, 350, 52)
+    assert is_inked(picture(tmp_path, *epochs, best=3), name)
+    assert is_inked(picture(tmp_path, *epochs, best=3), legend)
+    assert not is_inked(picture(tmp_path, *epochs), legend)

@@ -4,55 +4,26 @@ matplotlib, for zoo draws with it already: altair would bring a megabyte of scri
 No text of the user's is drawn: matplotlib reads `$` in it as mathematics. Names stand in the page.
 """
 
-import io
 import math
 import re
-import xml.etree.ElementTree as ET
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, TypeGuard
 
-from zoo.wording import compact
+from zoo.report.svg import FONT_PX, INK, SERIES, SERIES_COLOURS, Point, blank, element
+from zoo.wording import compact, plural
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
 
-_SVG = "http://www.w3.org/2000/svg"
-_LINK = "{http://www.w3.org/1999/xlink}href"
-_POINTS_PER_INCH = 72
-_SIZE = (390, 245)
-_FONT_PX = 12
 _SHOWN_POINTS = 60
 """Of longer curves the points are seen on hover alone."""
 _MAX_POINTS = 400
 """Of still longer ones only so many can be hovered."""
-SERIES_COLOURS = 8
-
-# Colours that matplotlib writes and the page replaces by its own, so that light and dark agree.
-_INK, _LINE = "#010203", "#010204"
-_SERIES = tuple(f"#0102{0x10 + index:02x}" for index in range(SERIES_COLOURS))
-_VARIABLES = {
-    _INK: "var(--muted)",
-    _LINE: "var(--line)",
-    **{colour: f"var(--series-{index + 1})" for index, colour in enumerate(_SERIES)},
-}
-_STYLE: dict[Any, Any] = {
-    "font.size": _FONT_PX,
-    "text.color": _INK,
-    "axes.labelcolor": _INK,
-    "axes.edgecolor": _LINE,
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "xtick.color": _LINE,
-    "ytick.color": _LINE,
-    "xtick.labelcolor": _INK,
-    "ytick.labelcolor": _INK,
-    "grid.color": _LINE,
-    "grid.linewidth": 0.8,
-    "svg.fonttype": "none",
-    "path.simplify": True,
-}
+_HUGE_LOSS = 20
+"""Guessing costs less than half of it, even among 20,000 classes: beyond it a run exploded."""
+_FLAT = 1e-3
+"""Values that differ by a smaller share are drawn as one level."""
 
 
 @dataclass(frozen=True)
@@ -70,6 +41,37 @@ class Series:
 
 
 @dataclass(frozen=True)
+class Place:
+    """One run among others: what it reaches and what that costs."""
+
+    cost: float
+    share: float
+    letter: str
+    """Or two, beside its mark."""
+    text: str
+    """What hovering says."""
+    colour: int
+    is_hollow: bool = False
+    """Whether only the edge is drawn."""
+
+
+@dataclass(frozen=True)
+class Group:
+    """Answers of about one probability."""
+
+    confidence: float
+    """Their mean probability."""
+    accuracy: float
+    """The share that is right."""
+    images: int
+
+    @property
+    def gap(self) -> float:
+        """How much more often they are right than they say."""
+        return self.accuracy - self.confidence
+
+
+@dataclass(frozen=True)
 class Chart:
     """A drawing and what stands around it."""
 
@@ -77,6 +79,8 @@ class Chart:
     svg: str
     legend: tuple[Series, ...] = ()
     caption: str = ""
+    groups: tuple[Group, ...] = ()
+    """Its figures as a table."""
 
 
 def curves(
@@ -87,6 +91,7 @@ def curves(
     *,
     marked: int | None = None,
     is_share: bool = False,
+    clips: bool = False,
     caption: str = "",
 ) -> Chart | None:
     """Curves over the epochs; None where none has a value.
@@ -98,74 +103,85 @@ def curves(
         series: the curves.
         marked: the best epoch.
         is_share: whether values are shares in [0, 1].
+        clips: whether losses that exploded are drawn at the upper edge, lest they flatten the rest.
         caption: below the drawing.
     """
     from matplotlib.ticker import FixedLocator, MaxNLocator
 
-    known = [(where, one) for where, one in zip(epochs, series, strict=True) if _known(one.values)]
+    known = [
+        (where, one, [value if _is_finite(value) else math.nan for value in one.values])
+        for where, one in zip(epochs, series, strict=True)
+        if any(map(_is_finite, one.values))
+    ]
     if not known:
         return None
-    figure, axes = _blank("epoch", is_share)
-    points: list[_Point] = []
-    for where, one in known:
-        values = [math.nan if value is None else value for value in one.values]
-        colour = _SERIES[one.colour % SERIES_COLOURS]
+    figure, axes = blank("epoch", is_share)
+    finite = [value for *_, values in known for value in values if _is_finite(value)]
+    limit = _limit(finite) if clips else None
+    if limit is not None:
+        known = [(where, one, _clipped(values, limit)) for where, one, values in known]
+        finite = [min(value, limit) for value in finite]
+        caption = f"{caption} Values beyond {limit:.3g} are drawn at the upper edge.".lstrip()
+    points: list[Point] = []
+    for where, one, values in known:
+        colour = SERIES[one.colour % SERIES_COLOURS]
         style = "--" if one.dashed else "-"
         axes.plot(where, values, style, color=colour, linewidth=1.8, solid_joinstyle="round")
         every = max(1, -(-len(values) // _MAX_POINTS))
         points += [
-            _Point(x, y, one.colour, text, x)
+            Point(x, y, one.colour, text, x)
             for x, y, text in list(zip(where, values, one.texts, strict=True))[::every]
             if math.isfinite(y)
         ]
     if marked is not None:
-        axes.axvline(marked, color=_INK, linewidth=1, linestyle=":")
-    first, last = min(where[0] for where, _ in known), max(where[-1] for where, _ in known)
-    margin = 0.02 * (last - first) or 0.9
+        axes.axvline(marked, color=INK, linewidth=1, linestyle=":")
+    if not is_share:
+        _make_plain(axes, min(finite), max(finite))
+    first, last = min(where[0] for where, *_ in known), max(where[-1] for where, *_ in known)
+    margin = 0.04 * (last - first) or 0.9
     axes.set_xlim(first - margin, last + margin)
     many = MaxNLocator(nbins=8, integer=True)
     axes.xaxis.set_major_locator(many if last > first else FixedLocator([first]))
-    is_long = max(len(where) for where, _ in known) > _SHOWN_POINTS
-    svg = _svg(figure, axes, title, label, points, hides_points=is_long)
-    return Chart(title, svg, tuple(one for _, one in known), caption)
+    is_long = max(len(where) for where, *_ in known) > _SHOWN_POINTS
+    svg = element(figure, axes, title, label, points, hides_points=is_long)
+    return Chart(title, svg, tuple(one for _, one, _ in known), caption)
 
 
-def reliability(bins: Sequence[tuple[float, float, int]], label: str, caption: str) -> Chart:
+def reliability(groups: Sequence[Group], label: str, caption: str) -> Chart:
     """How probable answers were against how often they were right.
 
     Args:
-        bins: mean probability, accuracy and number of pictures of each bin that has any.
+        groups: those that have any pictures; the larger, the larger they are drawn.
         label: for those who don't see it.
         caption: below the drawing.
     """
-    figure, axes = _blank("probability of the answer", is_share=True)
+    figure, axes = blank("probability of the answer", is_share=True)
     axes.set_ylabel("share that is right")
     axes.xaxis.set_major_formatter(axes.yaxis.get_major_formatter())
-    axes.plot([0, 1], [0, 1], "--", color=_INK, linewidth=1)
-    for confidence, accuracy, _ in bins:
-        axes.plot([confidence] * 2, [confidence, accuracy], "-", color=_SERIES[1], linewidth=5,
-                  alpha=0.45, solid_capstyle="butt")  # fmt: skip
+    axes.plot([0, 1], [0, 1], "--", color=INK, linewidth=1)
     axes.set_xlim(-0.03, 1.03)
     axes.set_ylim(-0.03, 1.06)
-    points = [
-        _Point(
-            confidence, accuracy, 0,
-            f"{count:,} answers of {100 * confidence:.1f} % on average: "
-            f"{100 * accuracy:.1f} % are right",
-            index,
+    points = []
+    most = max((group.images for group in groups), default=1)
+    for index, group in enumerate(groups):
+        size = math.sqrt(group.images / most)
+        axes.plot([group.confidence] * 2, [group.confidence, group.accuracy], "-",
+                  color=SERIES[1], linewidth=1 + 4 * size, alpha=0.45,
+                  solid_capstyle="butt")  # fmt: skip
+        text = (
+            f"{plural(group.images, 'answer')} of {100 * group.confidence:.1f} % on average: "
+            f"{100 * group.accuracy:.1f} % are right"
         )
-        for index, (confidence, accuracy, count) in enumerate(bins)
-    ]  # fmt: skip
+        points.append(
+            Point(group.confidence, group.accuracy, 0, text, index, radius=2 + 3.5 * size)
+        )
     title = "Reliability"
-    return Chart(title, _svg(figure, axes, title, label, points, radius=4.5), (), caption)
+    drawn = element(figure, axes, title, label, points)
+    return Chart(title, drawn, (), caption, tuple(groups))
 
 
 def scatter(
-    title: str,
-    label: str,
-    x_label: str,
-    places: Sequence[tuple[float, float, str, str, int]],
-    caption: str = "",
+    title: str, label: str, x_label: str, places: Sequence[Place], caption: str = ""
 ) -> Chart:
     """Accuracy against something that costs, on a logarithmic axis.
 
@@ -173,112 +189,71 @@ def scatter(
         title: of the figure.
         label: for those who don't see it.
         x_label: of the axis.
-        places: cost, accuracy, a letter or two, what hovering says, and the colour.
+        places: one or more.
         caption: below the drawing.
     """
     from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
-    figure, axes = _blank(x_label, is_share=True)
+    figure, axes = blank(x_label, is_share=True)
     axes.set_xscale("log")
     axes.xaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
     axes.xaxis.set_major_formatter(FuncFormatter(lambda cost, _: compact(cost)))
     axes.xaxis.set_minor_formatter(NullFormatter())
-    points = []
-    for index, (x, y, letter, text, colour) in enumerate(places):
-        axes.plot([x], [y], ",", color=_INK)  # for the axes' limits
-        axes.annotate(letter, (x, y), (8, 5), textcoords="offset points", size=_FONT_PX)
-        points.append(_Point(x, y, colour, text, index))
-    low, high = min(place[0] for place in places), max(place[0] for place in places)
+    for place in places:
+        axes.plot([place.cost], [place.share], ",", color=INK)  # for the axes' limits
+    low, high = min(place.cost for place in places), max(place.cost for place in places)
     axes.set_xlim(low / 1.6, high * 1.6)
     axes.margins(y=0.2)
-    return Chart(title, _svg(figure, axes, title, label, points, radius=5), (), caption)
+    figure.draw_without_rendering()  # what is where, so that letters don't hide one another
+    for letters, x, y in _labels(axes, places):
+        axes.annotate(letters, (x, y), (8, 5), textcoords="offset points", size=FONT_PX,
+                      color=INK)  # fmt: skip
+    points = [
+        Point(place.cost, place.share, place.colour, place.text, index, 5, place.is_hollow)
+        for index, place in enumerate(places)
+    ]
+    return Chart(title, element(figure, axes, title, label, points), (), caption)
 
 
-@dataclass(frozen=True)
-class _Point:
-    x: float
-    y: float
-    colour: int
-    text: str
-    group: int
-    """Points that are told together."""
+def _labels(axes: "Axes", places: Sequence[Place]) -> list[tuple[str, float, float]]:
+    """The letters of each place and where; places that lie on one another share a label."""
+    found: list[tuple[list[str], Place, tuple[float, float]]] = []
+    for place in places:
+        x, y = axes.transData.transform((place.cost, place.share))
+        for letters, _, (other_x, other_y) in found:
+            if abs(x - other_x) < FONT_PX and abs(y - other_y) < FONT_PX:
+                letters.append(place.letter)
+                break
+        else:
+            found.append(([place.letter], place, (x, y)))
+    return [(", ".join(letters), place.cost, place.share) for letters, place, _ in found]
 
 
-def _known(values: Sequence[float | None]) -> bool:
-    return any(value is not None and math.isfinite(value) for value in values)
+def _is_finite(value: float | None) -> TypeGuard[float]:
+    return value is not None and math.isfinite(value)
 
 
-def _blank(x_label: str, is_share: bool) -> "tuple[Figure, Axes]":
-    # Without pyplot, which keeps figures and a backend for the whole process.
-    from matplotlib import rc_context
-    from matplotlib.figure import Figure
-    from matplotlib.ticker import PercentFormatter
-
-    with rc_context(_STYLE):
-        size = [side / _POINTS_PER_INCH for side in _SIZE]
-        figure = Figure(figsize=(size[0], size[1]), dpi=_POINTS_PER_INCH, layout="constrained")
-        axes = figure.add_subplot(xlabel=x_label)
-        axes.grid(visible=True, axis="y")
-        axes.set_axisbelow(True)
-        axes.tick_params(length=0)
-        if is_share:
-            axes.yaxis.set_major_formatter(PercentFormatter(1.0, decimals=None, symbol=" %"))
-    return figure, axes
+def _limit(losses: Sequence[float]) -> float | None:
+    """Above the losses that are worth comparing; None where no other would flatten them."""
+    huge = _HUGE_LOSS * max(1, min(losses))
+    if max(losses) <= huge:
+        return None
+    return 1.1 * max(loss for loss in losses if loss <= huge)
 
 
-def _svg(
-    figure: "Figure",
-    axes: "Axes",
-    title: str,
-    label: str,
-    points: Sequence[_Point],
-    *,
-    radius: float = 3,
-    hides_points: bool = False,
-) -> str:
-    """The drawing as an element of the page."""
-    from matplotlib import rc_context
-
-    prefix = re.sub("[^a-z]+", "-", title.lower())
-    file = io.StringIO()
-    unwanted = dict.fromkeys(("Date", "Creator", "Format", "Type"))
-    with rc_context({**_STYLE, "svg.hashsalt": prefix}):
-        figure.savefig(file, format="svg", transparent=True, metadata=unwanted)
-    root = ET.fromstring(file.getvalue())  # noqa: S314
-    for parent in list(root.iter()):
-        for child in [*parent.findall(f"{{{_SVG}}}metadata"), *parent.findall(f"{{{_SVG}}}style")]:
-            parent.remove(child)  # a style would be the whole page's
-    for element in root.iter():
-        _adapt(element, prefix)
-    for name in ("width", "height"):
-        root.attrib.pop(name, None)
-    root.set("class", "hides-points" if hides_points else "")
-    root.set("role", "img")
-    root.set("aria-label", label)
-    height = figure.get_figheight() * _POINTS_PER_INCH
-    holder = ET.SubElement(root, f"{{{_SVG}}}g", {"class": "points"})
-    for point in points:
-        x, y = axes.transData.transform((point.x, point.y))
-        colour = f"var(--series-{point.colour % SERIES_COLOURS + 1})"
-        place = {"cx": f"{x:.1f}", "cy": f"{height - y:.1f}", "r": f"{radius:g}"}
-        more = {"style": f"fill: {colour}", "data-group": str(point.group)}
-        circle = ET.SubElement(holder, f"{{{_SVG}}}circle", {**place, **more})
-        ET.SubElement(circle, f"{{{_SVG}}}title").text = point.text
-    ET.register_namespace("", _SVG)
-    text = ET.tostring(root, encoding="unicode")
-    for colour, variable in _VARIABLES.items():
-        text = text.replace(colour, variable)
-    return text
+def _clipped(values: Sequence[float], limit: float) -> list[float]:
+    return [value if math.isnan(value) else min(value, limit) for value in values]
 
 
-def _adapt(element: ET.Element, prefix: str) -> None:
-    """Names of its own for each drawing of a page, and the page's own letters."""
-    if "id" in element.attrib:
-        element.set("id", f"{prefix}-{element.get('id')}")
-    if _LINK in element.attrib:
-        element.set("href", f"#{prefix}-{element.attrib.pop(_LINK)[1:]}")
-    if "clip-path" in element.attrib:
-        element.set("clip-path", element.attrib["clip-path"].replace("#", f"#{prefix}-"))
-    style = element.get("style")
-    if style is not None:
-        element.set("style", re.sub(r"font: ([\d.]+px)[^;]*", r"font-size: \1", style))
+def _make_plain(axes: "Axes", least: float, most: float) -> None:
+    """Numbers in full, without a factor or a summand at the axis's end."""
+    from matplotlib.ticker import FuncFormatter
+
+    if most - least < _FLAT * abs(most):
+        axes.set_ylim(min(0.95 * least, 1.05 * least), max(0.95 * most, 1.05 * most))
+    axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: _number(value)))
+
+
+def _number(value: float) -> str:
+    """`0.002`, `1e18`."""
+    return re.sub(r"e([+-])0*", lambda found: "e" + found[1].strip("+"), f"{value:.6g}")

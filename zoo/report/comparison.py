@@ -14,14 +14,18 @@ from zoo.description import read_description
 from zoo.errors import ModelFileError, UsageError
 from zoo.precision import Precision
 from zoo.report import charts
-from zoo.report.charts import Chart, Series
+from zoo.report.charts import Chart, Place, Series
+from zoo.report.judged import Split, grouped
 from zoo.report.page import render
+from zoo.report.svg import SERIES_COLOURS
 from zoo.runs import Record, compared_row, differences
 from zoo.runs.results import to_rows
 from zoo.timing import Goal, Pass, forward_pass, medians_ms
 from zoo.wording import count, figure, percent, plural
 
 _TIMED = Goal(spread=0.02, seconds=0.7)
+_COLUMNS = 8
+"""Of more runs a setting's values are listed, each with its runs, instead of a column for each."""
 _CURVES = (
     ("Validation accuracy", "val_top1", percent, True),
     ("Validation loss", "val_loss", figure, False),
@@ -33,7 +37,8 @@ _CURVES = (
 class Compared:
     """A run beside others."""
 
-    letter: str
+    index: int
+    """From 0."""
     record: Record
     row: dict[str, Any]
     """Its figures, as `zoo runs compare` has them."""
@@ -43,15 +48,36 @@ class Compared:
     """Why there is no latency."""
 
     @property
+    def val_loss(self) -> float | None:
+        """Of the last epoch; of the best one where the table of epochs can't be read."""
+        last: float | None = self.row["val_loss"]
+        best = self.record.best
+        return best.loss if best and self.lacks_epochs else last
+
+    @property
+    def lacks_epochs(self) -> bool:
+        """Whether the table of epochs can't be read at all."""
+        return bool(self.record.results_problem) and self.record.epochs.empty
+
+    @property
+    def letter(self) -> str:
+        """By which the page calls it."""
+        return _letters(self.index)
+
+    @property
+    def split(self) -> Split:
+        """The pictures that it is judged by: test, or validation where there is no test figure."""
+        return "validation" if self.row["test_top1"] is None else "test"
+
+    @property
     def top1(self) -> float | None:
-        """On the test pictures; where there is none, on validation."""
-        test: float | None = self.row["test_top1"]
-        validation: float | None = self.row["val_top1"]
-        return validation if test is None else test
+        """On those pictures."""
+        found: float | None = self.row["test_top1" if self.split == "test" else "val_top1"]
+        return found
 
 
-def comparison_page(records: Sequence[Record], arithmetic: Precision) -> str:
-    """The page of several runs.
+def comparison_page(records: Sequence[Record], arithmetic: Precision) -> tuple[str, list[str]]:
+    """The page of several runs, and what the user should know of it.
 
     Args:
         records: two or more.
@@ -59,29 +85,39 @@ def comparison_page(records: Sequence[Record], arithmetic: Precision) -> str:
     """
     compared = _compared(records, arithmetic)
     found = differences(records)
+    judged = [one for one in compared if one.top1 is not None]
+    groups = grouped([(one.letter, one.record, one.split) for one in judged])
+    notes = [f"no latency of {one.record.name}: {one.problem}" for one in compared if one.problem]
+    if len(groups) > 1:
+        notes.append("the runs were judged by different pictures: the page says by which")
     drawn = [_curve(compared, *settings) for settings in _CURVES]
     drawn += [
         _scatter(
-            compared, "Accuracy against parameters", "parameters",
-            [one.row["params"] for one in compared], count,
+            judged, "Accuracy against parameters", "parameters",
+            [one.row["params"] for one in judged], count, mixed=len(groups) > 1,
         ),
         _scatter(
-            compared, "Accuracy against latency", "milliseconds for one picture",
-            [one.latency_ms for one in compared], lambda value: f"{value:.3g} ms",
+            judged, "Accuracy against latency", "milliseconds for one picture",
+            [one.latency_ms for one in judged], lambda value: f"{value:.3g} ms",
+            mixed=len(groups) > 1,
         ),
     ]  # fmt: skip
     names = ", ".join(record.name for record in records)
-    return render(
+    page = render(
         "comparison.html",
         title=f"{plural(len(records), 'run')} compared",
         names=names,
         compared=compared,
+        groups=groups,
         charts=[one for one in drawn if one is not None],
         differences=[(one.key, [_setting(value) for value in one.values]) for one in found],
+        by_value=[(one.key, _by_value(one.values)) for one in found],
+        columns=_COLUMNS,
         device=str(arithmetic.device),
         threads=torch.get_num_threads(),
-        series_colours=charts.SERIES_COLOURS,
+        series_colours=SERIES_COLOURS,
     )
+    return page, notes
 
 
 def _compared(records: Sequence[Record], arithmetic: Precision) -> list[Compared]:
@@ -95,7 +131,7 @@ def _compared(records: Sequence[Record], arithmetic: Precision) -> list[Compared
     latencies = dict(zip(passes, medians_ms([*passes.values()], _TIMED), strict=True))
     return [
         Compared(
-            _letters(index),
+            index,
             record,
             compared_row(record),
             latencies.get(index),
@@ -133,7 +169,7 @@ def _curve(
             [row[key] for row in rows],
             [f"{one.letter}: {text(row[key])}" for row in rows],
             index,
-            dashed=index // charts.SERIES_COLOURS % 2 == 1,
+            dashed=index // SERIES_COLOURS % 2 == 1,
         )
         for index, (one, rows) in enumerate(zip(compared, tables, strict=True))
     ]
@@ -144,33 +180,64 @@ def _curve(
         if rows and rows[-1][key] is not None
     ]
     label = f"{title} of {plural(len(compared), 'run')} over their epochs: {', '.join(last)}."
-    return charts.curves(title, label, epochs, series, is_share=is_share)
+    return charts.curves(title, label, epochs, series, is_share=is_share, clips=not is_share)
 
 
 def _scatter(
-    compared: Sequence[Compared],
+    judged: Sequence[Compared],
     title: str,
     x_label: str,
     costs: Sequence[float | None],
     text: Any,
+    *,
+    mixed: bool,
 ) -> Chart | None:
-    places = [
-        (
-            cost,
-            one.top1,
-            one.letter,
-            f"{one.letter} {one.record.name}: {percent(one.top1)}, {text(cost)}",
-            index,
-        )
-        for index, (one, cost) in enumerate(zip(compared, costs, strict=True))
-        if cost is not None and one.top1 is not None and math.isfinite(cost) and cost > 0
+    shown = [
+        (one, cost)
+        for one, cost in zip(judged, costs, strict=True)
+        if cost is not None and math.isfinite(cost) and cost > 0
     ]
-    if not places:
+    if not shown:
         return None
-    label = f"{title}: {'; '.join(place[3] for place in places)}."
-    return charts.scatter(title, label, x_label, places)
+    places = [
+        Place(
+            cost,
+            one.top1 or 0.0,
+            one.letter,
+            f"{one.letter} {one.record.name}: {percent(one.top1)} ({one.split}), {text(cost)}",
+            one.index,
+            is_hollow=one.split == "validation",
+        )
+        for one, cost in shown
+    ]
+    told = [f"{title}: {'; '.join(place.text for place in places)}."]
+    caption = _marks({one.split for one, _ in shown})
+    if mixed:
+        caption += " Not all were judged by the same pictures."
+        told.append("Not all were judged by the same pictures.")
+    return charts.scatter(title, " ".join(told), x_label, places, caption)
+
+
+def _marks(splits: set[Split]) -> str:
+    """What the marks mean."""
+    if len(splits) > 1:
+        return (
+            "Filled: on test pictures. Hollow: on validation pictures, of runs without a test "
+            "figure."
+        )
+    if "test" in splits:
+        return "On test pictures."
+    return "On validation pictures, hence hollow: no run has a test figure."
 
 
 def _setting(value: Any) -> str:
     """A setting's value as it would be typed."""
     return "–" if value is None else value if isinstance(value, str) else json.dumps(value)
+
+
+def _by_value(values: Sequence[Any]) -> list[tuple[str, str]]:
+    """Each value of a setting, and the letters of the runs that have it."""
+    found: dict[str, list[str]] = {}
+    for index, value in enumerate(values):
+        found.setdefault(_setting(value), []).append(_letters(index))
+    return [(text, ", ".join(letters)) for text, letters in found.items()]

@@ -1,5 +1,7 @@
 """What a run's network and pictures show: figures, mistakes, filters, maps."""
 
+import math
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -32,10 +34,12 @@ from zoo.judging import Judged, Judgements
 from zoo.modelfile import Source
 from zoo.precision import Precision
 from zoo.report.images import Picture, pixels, shrunk, strip
+from zoo.runs import open_run
 from zoo.schema import Augment
 from zoo.summary import Summary, summarize
+from zoo.wording import plural
 
-_MISTAKES, _RIGHT, _TRAINING = 24, 12, 8
+_MISTAKES, _RIGHT, _TRAINING = 24, 12, 8  # how many are shown
 _MISTAKE_PX, _PICTURE_PX = 128, 96
 _FILTERS, _FILTER_PX = 64, 44
 _MAPS, _MAP_PX = 8, 68
@@ -84,6 +88,8 @@ class Pictures:
     mistakes: tuple[Shot, ...]
     total_mistakes: int
     right: tuple[Shot, ...]
+    """The surest, but few of each class: the surest of all are often of a single one."""
+    right_per_class: int
     cam: str
     """The stage of the class-activation maps, or why there are none."""
     has_cam: bool
@@ -127,7 +133,7 @@ def look(run: Path, access: Access) -> Look:
         weights = modelfile.load_network(path, source.description)
         found = _network(weights, source.description)
     except _REASONS as error:
-        return Look(None, error.message, None, "")
+        return Look(None, _no_weights(run) or error.message, None, "")
     try:
         shown = open_split(
             source,
@@ -138,7 +144,22 @@ def look(run: Path, access: Access) -> Look:
         )
         return Look(found, "", _pictures(weights, shown, access.arithmetic), "")
     except _REASONS as error:
-        return Look(found, "", None, error.message)
+        # Other hints are for other commands.
+        hint = f" {error.hint}" if "--data" in error.hint else ""
+        return Look(found, "", None, f"{error.message}{hint}")
+
+
+def _no_weights(run: Path) -> str:
+    """A sentence where there is no best model at all."""
+    best = run / "best.safetensors"
+    if best.is_file():
+        return ""
+    epochs = open_run(str(run)).finished_epochs
+    return f"There is no {best}: " + (
+        f"{plural(epochs, 'epoch')} ended, but it was removed or is not written yet."
+        if epochs
+        else "no epoch was finished."
+    )
 
 
 def _network(network: nn.Module, description: Description) -> Network:
@@ -162,7 +183,8 @@ def _pictures(network: nn.Module, shown: Shown, arithmetic: Precision) -> Pictur
     figures = shown.figures(network, arithmetic, judgements)
     names, classes = shown.pictures.names, shown.pictures.classes
     ranking = judgements.ranking()
-    wrong, right = ranking.mistakes[:_MISTAKES], ranking.right[:_RIGHT]
+    wrong = ranking.mistakes[:_MISTAKES]
+    right, right_per_class = varied(ranking.right, shown.pictures.targets)
     mistakes = judgements.of(wrong, names, classes)
     heats, cam, has_cam = _heats(network, shown, wrong, mistakes, arithmetic)
     chosen = right[:1] if len(right) else torch.tensor([0])
@@ -180,6 +202,7 @@ def _pictures(network: nn.Module, shown: Shown, arithmetic: Precision) -> Pictur
         right=_shots(
             shown.pictures, right, judgements.of(right, names, classes), _PICTURE_PX, None
         ),
+        right_per_class=right_per_class,
         cam=cam,
         has_cam=has_cam,
         training=_training(shown),
@@ -187,6 +210,24 @@ def _pictures(network: nn.Module, shown: Shown, arithmetic: Precision) -> Pictur
         seen=pixels(image[0], f"The picture {name} as the network sees it", _PICTURE_PX),
         stages=tuple(_stage(stage) for stage in stages),
     )
+
+
+def varied(ranked: Tensor, targets: Tensor) -> tuple[Tensor, int]:
+    """The first of each class, and how many of each at most.
+
+    Args:
+        ranked: (N,), pictures, the surest first.
+        targets: each picture's class.
+    """
+    labels = targets[ranked].tolist()
+    each = math.ceil(_RIGHT / max(1, len(set(labels))))
+    seen = Counter[int]()
+    places = []
+    for place, label in enumerate(labels):
+        if seen[label] < each:
+            seen[label] += 1
+            places.append(place)
+    return ranked[torch.tensor(places[:_RIGHT], dtype=torch.int64)], each
 
 
 def _at(pictures: Fitted, indices: Tensor) -> Tensor:

@@ -40,12 +40,17 @@ def make(runs: Sequence[str], output: Path, access: Access) -> Made:
     notes: list[str] = []
     if len(runs) > 1:
         records = open_several(runs)
-        page = comparison_page(records, access.arithmetic)
+        page, notes = comparison_page(records, access.arithmetic)
     else:
         records = [open_run(runs[0])]
         found = look(records[0].path, access)
-        problems = (found.network_problem, found.pictures_problem)
-        notes += [f"the page lacks what needs them: {text}" for text in problems if text]
+        if found.network_problem:
+            notes.append(
+                f"the page lacks layers, filters, pictures and their figures: "
+                f"{found.network_problem}"
+            )
+        if found.pictures_problem:
+            notes.append(f"the page lacks pictures and their figures: {found.pictures_problem}")
         notes += found.pictures.notes if found.pictures else ()
         page = run_page(records[0], found)
     for record in records:

@@ -82,15 +82,30 @@ def _environment() -> "Environment":
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    names = ("count", "figure", "plural", "shape", "speed")
+    names = ("compact", "count", "figure", "plural", "shape", "shortened", "speed")
     made.filters |= {name: getattr(wording, name) for name in names}
-    made.filters |= {"duration": duration, "percent": _percent, "svg": _svg}
+    made.filters |= {
+        "duration": duration,
+        "percent": _percent,
+        "gap": _gap,
+        "svg": _svg,
+        "unbroken": _unbroken,
+    }
     return made
 
 
 def _percent(share: float | None) -> str:
-    """Its sign stays on the number's line."""
-    return wording.percent(share).replace(" ", "\N{NO-BREAK SPACE}")
+    return _unbroken(wording.percent(share))
+
+
+def _unbroken(text: str) -> str:
+    """A percent sign stays on its number's line."""
+    return text.replace(" %", "\N{NO-BREAK SPACE}%")
+
+
+def _gap(difference: float) -> str:
+    """Of shares, with its sign."""
+    return f"{100 * difference:+.2f}".replace("-", "\N{MINUS SIGN}") + "\N{NO-BREAK SPACE}%"
 
 
 def _svg(drawn: str) -> str:

@@ -10,18 +10,19 @@ from zoo import edit_texts, recipe
 from zoo.errors import RecipeError
 from zoo.figures import Figures
 from zoo.report import charts
-from zoo.report.charts import Chart, Series
+from zoo.report.charts import Chart, Group, Series
 from zoo.report.looking import Look
 from zoo.report.page import render
 from zoo.runs import Record
 from zoo.runs.results import to_rows
 from zoo.summary import LayerSummary, Summary
-from zoo.wording import count, figure, percent, plural
+from zoo.wording import count, figure, percent, plural, told_apart
 
 MATRIX_CLASSES = 60
 """Of more classes the page shows the most confused pairs alone."""
-NUMBERED_CLASSES = 20
-"""Of more classes the matrix's cells are colours without numbers."""
+DETAILED_CLASSES = 20
+"""Of more classes the matrix's cells are small and say no share."""
+_LABEL, _SMALL_LABEL = 24, 16  # letters
 _PAIRS = 20
 _CALLED = {
     "running": "is still running",
@@ -85,7 +86,8 @@ def run_page(record: Record, look: Look) -> str:
         look=look,
         figures=figures,
         matrix=_matrix(figures) if figures else None,
-        numbered=figures is not None and len(figures.classes) <= NUMBERED_CLASSES,
+        labels=_labels(figures) if figures else [],
+        detailed=figures is not None and len(figures.classes) <= DETAILED_CLASSES,
         matrix_classes=MATRIX_CLASSES,
         pairs=figures.confused[:_PAIRS] if figures else [],
         total_pairs=len(figures.confused) if figures else 0,
@@ -123,7 +125,7 @@ def run_charts(record: Record, rows: list[dict[str, Any]]) -> list[Chart]:
         label = f"{title} over {plural(len(rows), 'epoch')}: {', '.join(told)}."
         return charts.curves(
             title, label, [epochs] * len(series), series, marked=best, is_share=is_share,
-            caption=extra,
+            clips=title == "Loss", caption=extra,
         )  # fmt: skip
 
     found = [
@@ -144,10 +146,11 @@ def _mark(record: Record) -> str:
         return ""
     planned = record.integer("resolved_recipe", "train", "epochs")
     called = _CALLED.get(record.status, f"is {record.status}")
-    of = f" of {planned:,}" if planned else ""
-    epochs = "epochs are" if record.finished_epochs != 1 else "epoch is"
-    text = f"This run {called}: {record.finished_epochs:,}{of} {epochs} done, and this is what "
-    text += "there is."
+    done = plural(record.finished_epochs, "epoch")
+    if planned:
+        done = f"{record.finished_epochs:,} of {plural(planned, 'epoch')}"
+    verb = "is" if 1 in (record.finished_epochs, planned) else "are"
+    text = f"This run {called}: {done} {verb} done, and this is what there is."
     error = record.word("error")
     return f"{text} {error}" if error else text
 
@@ -203,6 +206,12 @@ def _commands(record: Record) -> list[tuple[str, str]]:
     return lines
 
 
+def _labels(figures: Figures) -> list[str]:
+    """The classes' names as the matrix has room for them."""
+    is_detailed = len(figures.classes) <= DETAILED_CLASSES
+    return told_apart(figures.classes, _LABEL if is_detailed else _SMALL_LABEL)
+
+
 def _matrix(figures: Figures) -> list[tuple[str, list[Cell]]] | None:
     """A row for each true class; None where they are too many."""
     if len(figures.classes) > MATRIX_CLASSES:
@@ -226,7 +235,7 @@ def _cell(figures: Figures, true: int, predicted: int) -> Cell:
 
 def _reliability(figures: Figures) -> Chart:
     known = [
-        (one.confidence, one.accuracy, one.images)
+        Group(one.confidence, one.accuracy, one.images)
         for one in figures.reliability
         if one.confidence is not None and one.accuracy is not None
     ]

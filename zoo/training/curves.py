@@ -14,7 +14,7 @@ from zoo.files import atomic_path
 from zoo.training.engine import Epoch
 
 _PANEL_PX = (520, 340)
-_LEFT_PX, _TOP_PX, _RIGHT_PX, _BOTTOM_PX = 64, 56, 20, 40
+_LEFT_PX, _TOP_PX, _RIGHT_PX, _BOTTOM_PX = 64, 56, 20, 50
 _FINER = 2  # drawn so much larger and shrunk, for smooth lines
 _FONT_PX, _TITLE_PX = 13, 16
 _TICKS = 5
@@ -82,7 +82,9 @@ def _drawn(panel: _Panel, epochs: Sequence[int], best: int | None) -> Image.Imag
         ]
     )
     low, high = ticks[0], ticks[-1]
-    first, last = epochs[0], max(epochs[-1], epochs[0] + 1)
+    first, last = epochs[0], epochs[-1]
+    if first == last:  # a single epoch lies in the middle
+        first, last = first - 1, last + 1
 
     def across(epoch: float) -> float:
         return left + (epoch - first) / (last - first) * (right - left)
@@ -98,18 +100,23 @@ def _drawn(panel: _Panel, epochs: Sequence[int], best: int | None) -> Image.Imag
         pen.text((left - 8 * _FINER, down(tick)), text, _FAINT, font, anchor="rm")
     for epoch in _whole_ticks(epochs):
         pen.text((across(epoch), bottom + 8 * _FINER), str(epoch), _FAINT, font, anchor="ma")
-    if best is not None and first <= best <= last:
+    pen.text(((left + right) / 2, bottom + 26 * _FINER), "epoch", _FAINT, font, anchor="ma")
+    has_best = best is not None and epochs[0] <= best <= epochs[-1]
+    if best is not None and has_best:
         for start in range(top, bottom, 8 * _FINER):
             pen.line((across(best), start, across(best), start + 4 * _FINER), _FAINT, _FINER)
-    x = left
+    x, middle = left, 42 * _FINER
     for (name, curve), colour in zip(panel.curves, _COLOURS, strict=True):
         if any(_is_known(value) for value in curve):
             _draw_curve(pen, [(across(e), v) for e, v in zip(epochs, curve, strict=True)], down,
                         colour)  # fmt: skip
-            middle = 42 * _FINER
             pen.line((x, middle, x + 18 * _FINER, middle), colour, 3 * _FINER)
             pen.text((x + 24 * _FINER, middle), name, _TEXT, font, anchor="lm")
             x += 50 * _FINER + round(font.getlength(name))
+    if has_best:
+        for y in range(middle - 9 * _FINER, middle + 9 * _FINER, 8 * _FINER):
+            pen.line((x + 4 * _FINER, y, x + 4 * _FINER, y + 4 * _FINER), _FAINT, _FINER)
+        pen.text((x + 14 * _FINER, middle), "best epoch", _TEXT, font, anchor="lm")
     return drawn.resize(_PANEL_PX, Image.Resampling.LANCZOS)
 
 

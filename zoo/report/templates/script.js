@@ -66,3 +66,23 @@ for (const drawing of document.querySelectorAll(".drawing")) {
   });
   svg.addEventListener("pointerleave", leave);
 }
+
+// Boxes that scroll: an edge on the side where there is more.
+for (const scroller of document.querySelectorAll(".scroller")) {
+  const box = scroller.firstElementChild;
+  const update = () => {
+    scroller.classList.toggle("more-left", box.scrollLeft > 1);
+    scroller.classList.toggle("more-right", box.scrollLeft + box.clientWidth < box.scrollWidth - 1);
+  };
+  box.addEventListener("scroll", update, { passive: true });
+  new ResizeObserver(update).observe(box);
+  update();
+}
+
+// Paper shows what is folded too, also from browsers that can't say so in the style.
+let unfolded = [];
+addEventListener("beforeprint", () => {
+  unfolded = [...document.querySelectorAll("details:not([open])")];
+  unfolded.forEach((one) => { one.open = true; });
+});
+addEventListener("afterprint", () => unfolded.forEach((one) => { one.open = false; }));
