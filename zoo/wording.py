@@ -46,3 +46,11 @@ def percent(share: float | None) -> str:
 def shape(sides: Sequence[int | str] | None) -> str:
     """`6×28×28`, or a dash."""
     return "–" if sides is None else "×".join(str(side) for side in sides)
+
+
+def shortened(text: str, length: int) -> str:
+    """`a very l…of a class`: at most so many letters, cut out of the middle."""
+    if len(text) <= length:
+        return text
+    head, tail = length // 2, (length - 1) // 2
+    return f"{text[:head]}…{text[len(text) - tail :]}"

@@ -127,8 +127,7 @@ def list_runs(
         OUTPUT.note(f"no run lies in {directory}")
     keys = [column.key for column in LIST]
     rows = sort_rows([listed_row(record) for record in records], sort or "started", keys)
-    table, text = _fitting(Table(LIST, rows), _LIST_SPARES)
-    return Result({"runs": rows}, text, table)
+    return Result({"runs": rows}, table=Table(LIST, rows, spares=_LIST_SPARES))
 
 
 @command(runs, "show", example="zoo runs show runs/lenet5-digits", table=True)
@@ -185,9 +184,8 @@ def compare(
     found = differences([records[row["run"]] for row in rows])
     document = {"runs": rows, "differences": [asdict(one) for one in found]}
     if not (OUTPUT.csv or OUTPUT.markdown):
-        table, text = _fitting(Table(COMPARE, rows), _COMPARE_SPARES)
-        text = "\n\n".join(part for part in (text, _differences_text(found, rows)) if part)
-        return Result(document, text, table)
+        table = Table(COMPARE, rows, spares=_COMPARE_SPARES)
+        return Result(document, _differences_text(found, rows), table)
     columns = [*COMPARE, *(Column(one.key, one.key, _setting) for one in found)]
     wide = [
         {**row, **{one.key: _typed(one.values[index]) for one in found}}
@@ -202,25 +200,9 @@ def _note_problems(record: "Record") -> None:
             OUTPUT.note(problem)
 
 
-def _fitting(table: Table, spares: tuple[str, ...]) -> tuple[Table, str]:
-    """The table with as many columns as the terminal has room for, and which are left out.
-
-    A number that is cut off would be read as another number.
-    """
-    columns, left_out = list(table.columns), []
-    width = None if OUTPUT.csv or OUTPUT.markdown else terminal_width()
-    for key in spares:
-        lines = Table(columns, table.rows).to_text(None).splitlines()
-        if width is None or max(map(len, lines)) <= width:
-            break
-        left_out += [column.title for column in columns if column.key == key]
-        columns = [column for column in columns if column.key != key]
-    note = f"left out, for the terminal is narrow: {', '.join(left_out)} (--csv has all)"
-    return Table(columns, table.rows), note if left_out else ""
-
-
 def _show_text(record: "Record", rows: list[dict[str, Any]]) -> str:
-    table, left_out = _fitting(Table(EPOCHS, _excerpt(record, rows)), _EPOCHS_SPARES)
+    epochs = Table(EPOCHS, _excerpt(record, rows), spares=_EPOCHS_SPARES)
+    table, left_out = epochs.fitting(terminal_width())
     parts = [
         f"{record.name}: {_setting(record.word('model'))} on {_setting(record.word('recipe'))}, "
         f"{record.status}",
