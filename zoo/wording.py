@@ -48,9 +48,9 @@ def shape(sides: Sequence[int | str] | None) -> str:
     return "–" if sides is None else "×".join(str(side) for side in sides)
 
 
-def shortened(text: str, length: int) -> str:
-    """`a very l…of a class`: at most so many letters, cut out of the middle."""
-    if len(text) <= length:
-        return text
-    head, tail = length // 2, (length - 1) // 2
-    return f"{text[:head]}…{text[len(text) - tail :]}"
+def shortened(name: str, letters: int) -> str:
+    """A name of at most so many letters, an ellipsis in the middle of a longer one."""
+    if len(name) <= letters:
+        return name
+    head = letters // 2
+    return f"{name[:head].rstrip()}…{name[len(name) - (letters - head - 1) :].lstrip()}"

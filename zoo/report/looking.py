@@ -1,6 +1,6 @@
 """What a run's network and pictures show: figures, mistakes, filters, maps."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -34,6 +34,7 @@ from zoo.precision import Precision
 from zoo.report.images import Picture, pixels, shrunk, strip
 from zoo.schema import Augment
 from zoo.summary import Summary, summarize
+from zoo.wording import plural
 
 _MISTAKES, _RIGHT, _TRAINING = 24, 12, 8
 _MISTAKE_PX, _PICTURE_PX = 128, 96
@@ -52,6 +53,8 @@ class Access:
     """`--data`, the first place to look."""
     downloads: Downloads | None = None
     progress: Progress = lambda _done, _total: None
+    say: Callable[[str], None] = lambda _line: None
+    """Called with what is done next, where it takes a while."""
 
 
 @dataclass(frozen=True)
@@ -136,6 +139,7 @@ def look(run: Path, access: Access) -> Look:
             progress=access.progress,
             needs_train=True,
         )
+        access.say(f"judging {plural(len(shown.pictures), f'{shown.split} picture')}")
         return Look(found, "", _pictures(weights, shown, access.arithmetic), "")
     except _REASONS as error:
         return Look(found, "", None, error.message)
