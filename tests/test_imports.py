@@ -92,7 +92,7 @@ MAY_IMPORT = {
         "tensorfile",
     },
     "keras_import": {"description", "layer_specs", "modelfile", "schema", "summary"},
-    "explain": {"data", "layers", "modelfile", "schema", "summary"},
+    "explain": {"data", "layers", "modelfile", "schema", "summary", "wording"},
     "runs": {"tensorfile", "training"},
     "report": {
         "data", "description", "downloads", "edit_texts", "evaluation", "explain", "figures",
