@@ -81,7 +81,7 @@ def check_output_file(path: Path, *, force: bool, suffix: str = "") -> None:
 
     Raises:
         OutputExistsError: it exists and `force` is false.
-        UsageError: it is a directory or `-`, its directory does not exist, or it has a wrong suffix.
+        UsageError: it is a directory or `-`, lies in none that exists, or has a wrong suffix.
         DiskError: its directory can't be written to.
     """
     check_is_no_dash(path)

@@ -123,11 +123,13 @@ def test_a_real_run_is_shown(zoo: Zoo, trained: Path) -> None:
     for part in (
         f"{trained}: lenet5 on digits, finished",
         f"test accuracy {100 * stated['test']['top1']:.2f} % of 359 pictures",
+        "always guessing '3' gives 10.31 %",
         f"best epoch {stated['best']['epoch']}: ",
         "6 of 6 epochs in ",
         "parameters  61,706",
         f"torch {stated['versions']['torch']}",
         f"  zoo evaluate {trained}",
+        f"  zoo report {trained}",
         f"  zoo train lenet5 --recipe {trained}",
     ):
         assert part in text
@@ -183,6 +185,7 @@ def test_what_to_do_next_depends_on_how_it_ended(zoo: Zoo, tmp_path: Path) -> No
         text = zoo("runs", "show", run).stdout
         assert (f"  zoo train --resume '{run}'" in text) == resumes
         assert "zoo evaluate" not in text  # no weights lie there
+        assert ("--lr 0.001" in text) == (status == "diverged")  # a tenth of its own
         assert "error: why" in text
 
 
@@ -199,6 +202,7 @@ def test_a_run_without_an_epoch_is_shown(zoo: Zoo, tmp_path: Path) -> None:
     ended = zoo("runs", "show", run)
     assert ended.code == 0
     assert "error: The disk is full." in ended.stdout
+    assert "\nnone of 3 epochs is finished\n" in ended.stdout
     document = zoo("runs", "show", run, "--json").json
     assert (document["best"], document["final"], document["test"]) == (None, None, None)
     assert document["epochs"] == []

@@ -247,22 +247,27 @@ def _curves(rows: list[dict[str, Any]]) -> list[str]:
 def _outcome(record: "Record") -> list[str]:
     lines = []
     if record.number("test", "top1") is not None:
+        named = record.word("test", "naive_class")  # not in runs of earlier versions
         lines.append(
             f"test accuracy {percent(record.number('test', 'top1'))} of "
             f"{plural(record.integer('test', 'images'), 'picture')} "
-            f"(loss {figure(record.number('test', 'loss'))}); always guessing the commonest class "
-            f"gives {percent(record.number('test', 'naive_top1'))}"
+            f"(loss {figure(record.number('test', 'loss'))}); always guessing "
+            f"{'the commonest class' if named is None else repr(named)} gives "
+            f"{percent(record.number('test', 'naive_top1'))}"
         )
     if record.best:
         lines.append(
             f"best epoch {record.best.epoch}: validation accuracy {percent(record.best.top1)} "
             f"(loss {figure(record.best.loss)})"
         )
-    planned = record.integer("resolved_recipe", "train", "epochs")
-    lines.append(
-        f"{record.finished_epochs:,} of {plural(planned, 'epoch')} in "
-        f"{_duration(record.seconds)} s of training, {speed(record.images_per_second)}"
-    )
+    planned = plural(record.integer("resolved_recipe", "train", "epochs"), "epoch")
+    if record.finished_epochs:
+        lines.append(
+            f"{record.finished_epochs:,} of {planned} in "
+            f"{_duration(record.seconds)} s of training, {speed(record.images_per_second)}"
+        )
+    else:
+        lines.append(f"none of {planned} is finished")
     if record.word("error"):
         lines.append(f"error: {record.word('error')}")
     return lines
@@ -299,10 +304,19 @@ def _next(record: "Record") -> list[str]:
         lines.append(f"zoo train --resume {run}")
     if (record.path / "best.safetensors").is_file():
         lines.append(f"zoo evaluate {run}")
+    if not (record.path / "report.html").exists():
+        lines.append(f"zoo report {run}")
     model = record.word("origin") or record.word("model")
     if record.status != "running" and model:
-        lines.append(f"zoo train {shlex.quote(model)} --recipe {run}")
+        again = f"zoo train {shlex.quote(model)} --recipe {run}"
+        lines.append(f"{again}{_smaller_rate(record)}")
     return lines
+
+
+def _smaller_rate(record: "Record") -> str:
+    """` --lr 0.01` for a run that diverged, whose own rate would diverge again."""
+    rate = record.number("resolved_recipe", "train", "lr")
+    return f" --lr {rate / 10:.3g}" if record.status == "diverged" and rate else ""
 
 
 def _differences_text(found: "list[Difference]", rows: list[dict[str, Any]]) -> str:

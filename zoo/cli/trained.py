@@ -116,5 +116,6 @@ def _outcome_text(outcome: "Outcome") -> str:
         "next:",
         f"  zoo evaluate {run}",
         f"  zoo show {run}",
+        f"  zoo report {run}{' --force' if (outcome.run / 'report.html').exists() else ''}",
     ]
     return "\n".join(lines)
