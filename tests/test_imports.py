@@ -93,7 +93,7 @@ MAY_IMPORT = {
     },
     "keras_import": {"description", "layer_specs", "modelfile", "schema", "summary"},
     "explain": {"data", "layers", "modelfile", "schema", "summary", "wording"},
-    "runs": {"tensorfile", "training"},
+    "runs": {"schema", "tensorfile", "training", "wording"},
     "report": {
         "data", "description", "downloads", "edit_texts", "evaluation", "explain", "figures",
         "judging", "modelfile", "precision", "recipe", "runs", "schema", "summary", "timing",

@@ -312,6 +312,38 @@ def test_the_comparison_as_text_and_csv(zoo: Zoo, three: Path) -> None:
     assert same.endswith("\n\nThe settings are the same.\n")
 
 
+def test_options_of_other_sources_and_schedules_are_no_difference(zoo: Zoo, in_tmp: Path) -> None:
+    train = {"epochs": 3, "schedule": "constant"}
+    digits = {"dataset": {"source": "digits", "images": 2000}, "train": {**train, "gamma": 0.1}}
+    shapes = {"dataset": {"source": "shapes", "images": 500}, "train": {**train, "gamma": 0.5}}
+    for name, recipe in (("a", digits), ("b", shapes)):
+        write_run(Path(name), results(0.5), resolved_recipe=recipe)
+    found = zoo("runs", "compare", "a", "b", "--json").json["differences"]
+    assert {one["key"]: one["values"] for one in found} == {
+        "dataset.source": ["digits", "shapes"],
+        "dataset.images": [None, 500],
+    }
+
+
+def test_runs_judged_by_different_pictures_are_told_apart(zoo: Zoo, in_tmp: Path) -> None:
+    split = "path,hash,split\n1,aa,{}\n2,bb,validation\n3,cc,test\n"
+    for name, digest, part in (("a", "x", "train"), ("b", "y", "validation"), ("c", "x", "train")):
+        run = write_run(
+            Path(name), results(0.5), test=TEST, pictures_digest=digest,
+            pictures={"validation": 2, "test": 1},
+        )  # fmt: skip
+        (run / "split.csv").write_text(split.format(part))
+    assert zoo("runs", "compare", "a", "c").stderr == ""
+    # The test pictures are the same.
+    assert zoo("runs", "compare", "a", "b", "c").stderr == (
+        "note: runs judged by different pictures do not compare: "
+        "a, c by 2 validation pictures of digits; b by 2 validation pictures of digits\n"
+    )
+    Path("b/split.csv").unlink()
+    note = zoo("runs", "compare", "a", "b", "--json").json["notes"][0]
+    assert "a by 1 test picture of digits; b by 1 test picture of digits; " in note
+
+
 def test_comparing_takes_two(zoo: Zoo, three: Path) -> None:
     for wrong in (("runs/a",), ("runs/a", "runs/a"), ("runs/a", "runs/b", "runs/a/")):
         assert zoo("runs", "compare", *wrong).code == 2

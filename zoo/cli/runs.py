@@ -181,6 +181,8 @@ def compare(
         rows = sort_rows(rows, sort, [column.key for column in COMPARE])
     for record in records.values():
         _note_problems(record)
+    if several := _judged_apart(rows, records):
+        OUTPUT.note(several)
     found = differences([records[row["run"]] for row in rows])
     document = {"runs": rows, "differences": [asdict(one) for one in found]}
     if not (OUTPUT.csv or OUTPUT.markdown):
@@ -192,6 +194,22 @@ def compare(
         for index, row in enumerate(rows)
     ]
     return Result(document, table=Table(columns, wide))
+
+
+def _judged_apart(rows: list[dict[str, Any]], records: "dict[str, Record]") -> str:
+    """A sentence where accuracies are of different pictures; empty where they compare."""
+    from zoo.runs.judged import Split, grouped
+
+    parts: list[str] = []
+    splits: dict[Split, str] = {"test": "test_top1", "validation": "val_top1"}
+    for split, key in splits.items():
+        shown = [row["run"] for row in rows if row[key] is not None]
+        groups = grouped([(name, records[name], split) for name in shown])
+        if len(groups) > 1:
+            parts += [f"{', '.join(one.letters)} by {one.pictures}" for one in groups]
+    if not parts:
+        return ""
+    return f"runs judged by different pictures do not compare: {'; '.join(parts)}"
 
 
 def _note_problems(record: "Record") -> None:
