@@ -172,7 +172,11 @@ class Table:
         paragraphs = [
             [
                 f"{first} {name}".strip(),
-                *(f"  {title:<{room}}  {cell}" for title, cell in zip(titles, cells, strict=True)),
+                *(
+                    f"  {title:<{room}}  {cell}"
+                    for title, cell in zip(titles, cells, strict=True)
+                    if cell
+                ),
             ]
             for name, *cells in self._cells()
         ]
