@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from zoo.errors import DiskError, OutputExistsError, UsageError
-from zoo.files import atomic_path, check_is_run, check_output_file, write_text
+from zoo.files import atomic_path, check_is_run, check_output_file, disk_errors, write_text
 
 
 def test_the_mode_is_the_umasks(tmp_path: Path) -> None:
@@ -31,8 +31,9 @@ def test_a_failure_leaves_the_old_file_and_nothing_else(
     path = tmp_path / "a"
     write_text(path, "old")
     monkeypatch.setattr(call, no_space)
-    with pytest.raises(DiskError, match=f"Can't write {path}: No space left on device"):
+    with pytest.raises(DiskError, match=f"Can't write {path}: No space left on device") as caught:
         write_text(path, "new")
+    assert caught.value.hint.startswith("Free some space, or choose another place: --output")
     assert [p.name for p in tmp_path.iterdir()] == ["a"]
     assert path.read_text() == "old"
 
@@ -60,6 +61,21 @@ def test_outputs_are_checked_before_the_work(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="does not exist"):
         check_output_file(tmp_path / "no" / "file", force=False)
     assert sorted(p.name for p in tmp_path.iterdir()) == ["there"]
+
+
+def test_a_dash_is_no_output() -> None:
+    with pytest.raises(UsageError, match="no output goes to standard output"):
+        check_output_file(Path("-"), force=False)
+
+
+def test_a_closed_directory_has_a_hint_for_writers_alone() -> None:
+    def hint(action: str) -> str:
+        with pytest.raises(DiskError) as caught, disk_errors(action, "x"):
+            raise OSError(errno.EROFS, "Read-only file system")
+        return caught.value.hint
+
+    assert "--output" in hint("write")
+    assert hint("read") == ""
 
 
 def test_only_a_runs_directory_is_ever_removed(tmp_path: Path) -> None:

@@ -92,8 +92,8 @@ MAY_IMPORT = {
         "tensorfile", "wording",
     },
     "keras_import": {"description", "layer_specs", "modelfile", "schema", "summary"},
-    "explain": {"data", "layers", "modelfile", "schema", "summary"},
-    "runs": {"tensorfile", "training"},
+    "explain": {"data", "layers", "modelfile", "schema", "summary", "wording"},
+    "runs": {"schema", "tensorfile", "training", "wording"},
     "report": {
         "data", "description", "downloads", "edit_texts", "evaluation", "explain", "figures",
         "judging", "modelfile", "precision", "recipe", "runs", "schema", "summary", "timing",

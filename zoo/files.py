@@ -1,5 +1,6 @@
 """Writing files so that a crash, a full disk or a second reader never meets half a file."""
 
+import errno
 import os
 import secrets
 import shlex
@@ -8,6 +9,17 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from zoo.errors import DiskError, OutputExistsError, UsageError
+
+_OTHER_PLACE = "another place: --output names that of results, ZOO_CACHE that of the cache."
+_FULL = f"Free some space, or choose {_OTHER_PLACE}"
+_CLOSED = f"Choose {_OTHER_PLACE}"
+_ELSEWHERE = {
+    errno.ENOSPC: _FULL,
+    errno.EDQUOT: _FULL,
+    errno.EROFS: _CLOSED,
+    errno.EACCES: _CLOSED,
+    errno.EPERM: _CLOSED,
+}
 
 
 @contextmanager
@@ -19,7 +31,8 @@ def disk_errors(action: str, path: object) -> Iterator[None]:
         raise
     except OSError as error:
         reason = os.strerror(error.errno) if error.errno else str(error)
-        raise DiskError(f"Can't {action} {path}: {reason}.") from error
+        hint = "" if action in {"read", "remove"} else _ELSEWHERE.get(error.errno or 0, "")
+        raise DiskError(f"Can't {action} {path}: {reason}.", hint=hint) from error
 
 
 @contextmanager
@@ -69,9 +82,10 @@ def check_output_file(path: Path, *, force: bool, suffix: str = "") -> None:
 
     Raises:
         OutputExistsError: it exists and `force` is false.
-        UsageError: it is a directory, its directory does not exist, or it has a wrong suffix.
+        UsageError: it is a directory or `-`, lies in none that exists, or has a wrong suffix.
         DiskError: its directory can't be written to.
     """
+    check_is_no_dash(path)
     if path.is_dir():
         raise UsageError(f"{path} is a directory.", hint="Give --output the name of a file.")
     if suffix and path.suffix and path.suffix.lower() != suffix:
@@ -91,6 +105,19 @@ def check_output_file(path: Path, *, force: bool, suffix: str = "") -> None:
         probe = _unused_name(path)
         os.close(os.open(probe, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666))
         probe.unlink()
+
+
+def check_is_no_dash(path: Path) -> None:
+    """Refuses `-`, by which other programs mean standard output.
+
+    Raises:
+        UsageError: it is `-`.
+    """
+    if str(path) == "-":
+        raise UsageError(
+            "- would be a file of that name: no output goes to standard output.",
+            hint="Give the output a name of its own.",
+        )
 
 
 def check_is_run(path: Path) -> None:

@@ -284,17 +284,20 @@ def test_no_color_and_dumb_terminals(monkeypatch: pytest.MonkeyPatch) -> None:
     assert not Output().animated
 
 
-@pytest.mark.parametrize("width", [80, 200])
+@pytest.mark.parametrize("width", [60, 80, 200])
 def test_a_narrow_terminal_loses_no_name_and_no_number(width: int, zoo: Zoo) -> None:
-    from zoo.cli.list import COLUMNS as LIST
+    from zoo.cli import list as list_command
+    from zoo.cli import summary
     from zoo.cli.output import Table
-    from zoo.cli.summary import COLUMNS as SUMMARY
 
-    for columns, rows in (
-        (SUMMARY, zoo("summary", "keras-mnist-cnn", "--json").json["layers"]),
-        (LIST, zoo("list", "--json").json["architectures"]),
+    for command, rows in (
+        (summary, zoo("summary", "keras-mnist-cnn", "--json").json["layers"]),
+        (list_command, zoo("list", "--json").json["architectures"]),
     ):
-        text = Table(columns, rows).to_text(width)
+        whole = Table(command.COLUMNS, rows, spares=command.SPARES)
+        table, left_out = whole.fitting(width)
+        assert bool(left_out) == (len(table.columns) < len(command.COLUMNS)) == (width < 200)
+        text = table.to_text(width)
         assert max(len(line) for line in text.splitlines()) <= width
         for row in rows:
             assert f"{row['name']} " in text

@@ -87,5 +87,30 @@ def test_a_terminal_shows_the_matrix_in_colours(
     monkeypatch.setenv("COLUMNS", "50")
     narrow = zoo("evaluate", trained).stdout
     assert "true \\ predicted" not in narrow
+    assert "no confusion matrix here: it does not fit into 50 columns" in narrow
     assert "most confused:\n" in narrow
     assert "\033" not in narrow
+
+
+def test_long_class_names_leave_the_matrix_and_many_classes_say_why_not(
+    zoo: Zoo, trained: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    original = evaluation.evaluate
+
+    def renamed(*names: str, rows: tuple[tuple[int, ...], ...]) -> str:
+        def evaluate(*arguments: Any, **options: Any) -> evaluation.Evaluation:
+            found = original(*arguments, **options)
+            return replace(found, figures=replace(found.figures, classes=names, confusion=rows))
+
+        monkeypatch.setattr("zoo.evaluation.evaluate", evaluate)
+        return zoo("evaluate", trained).stdout
+
+    long = [f"{letter}, in so many words that three of them are too wide" for letter in "abc"]
+    text = renamed(*long, rows=((7, 0, 0), (0, 8, 1), (0, 0, 9)))
+    assert "true \\ predicted     0   1   2\n" in text
+    assert "1 b, in so…oo wide   ·   8   1\n" in text
+    names = [f"class {n}" for n in range(21)]
+    rows = tuple(tuple(int(n == m) for m in range(21)) for n in range(21))
+    text = renamed(*names, rows=rows)
+    assert "no confusion matrix here: 21 classes are more than 20 (--json holds it)\n" in text
+    assert "\nnothing is confused\n" in text

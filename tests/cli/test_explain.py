@@ -3,13 +3,18 @@
 import csv
 import io
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from PIL import Image
+from torch import Tensor
 
 from tests.conftest import Ended
 from tests.pictures import gradient
+from zoo import modelfile
+from zoo.explain import drawing
+from zoo.explain.cam import look
 
 Zoo = Callable[..., Ended]
 
@@ -250,5 +255,26 @@ def test_what_speaks_for_a_class(zoo: Zoo, trained: Path, picture: Path, tmp_pat
     assert f"what speaks for {other} (" in again.stdout
     wrong = zoo("explain", "cam", trained, picture, "--label", "seven", "-o", tmp_path / "a.png")
     assert (wrong.code, "has no class 'seven'" in wrong.stderr) == (2, True)
+    assert "hint: Its classes: 0, 1, 2, 3, 4, 5, 6, 7, 8, 9." in wrong.stderr
     random = zoo("explain", "cam", "lenet5", picture, "-o", tmp_path / "b.png")
     assert (random.code, "the weights are random" in random.stderr) == (0, True)
+
+
+def test_a_classes_long_name_does_not_widen_the_sheet(
+    zoo: Zoo, trained: Path, picture: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    original, titles = drawing.draw_cam, list[str]()
+
+    def noted(image: Tensor, shares: Tensor, title: str, lines: list[str]) -> Image.Image:
+        titles.append(title)
+        return original(image, shares, title, lines)
+
+    monkeypatch.setattr("zoo.explain.drawing.draw_cam", noted)
+    for number, name in enumerate(("x" * 180, "数字七", "Käfer")):
+        found = replace(look(modelfile.resolve(str(trained)), picture), label=name, index=7)
+        monkeypatch.setattr("zoo.explain.cam.look", lambda *_, found=found: found)
+        sheet = zoo("explain", "cam", trained, picture, "-o", tmp_path / f"{number}.png", "--json")
+        assert (sheet.json["label"], sheet.json["size"][0] < 1200) == (name, True)
+    assert [title.partition(" for ")[2] for title in titles] == [
+        f"{'x' * 20}…{'x' * 19}", "class 7", "Kafer",
+    ]  # fmt: skip

@@ -4,8 +4,9 @@ import math
 import os
 
 import pytest
+from rich.cells import cell_len
 
-from zoo.cli.output import Column, Table, figure, plural, printable, speed
+from zoo.cli.output import Column, Table, figure, percent, plural, printable, shortened, speed
 
 
 @pytest.mark.parametrize(
@@ -49,3 +50,30 @@ def test_speeds() -> None:
     assert [speed(x) for x in (5538.4, 12.3, 0.36, None)] == [
         "5,538 images/s", "12 images/s", "0.4 images/s", "–",
     ]  # fmt: skip
+
+
+def test_a_narrow_terminal_folds_names_and_never_a_number() -> None:
+    columns = [
+        Column("name", "Class"),
+        Column("images", "Pictures", right=True),
+        Column("share", "Share", percent, right=True),
+    ]
+    name = "x" * 71 + "数"
+    table = Table(columns, [{"name": name, "images": 1_234_567, "share": 1.0}], spares=["images"])
+    assert table.fitting(60) == (table, "")
+    lines = table.to_text(60).splitlines()
+    assert max(map(cell_len, lines)) <= 60
+    assert "1234567   100.00 %" in lines[2]
+    assert "".join(line.split()[0] for line in lines[2:]) == name
+    assert name in table.to_text(None)
+
+    narrow, note = table.fitting(40)
+    assert note == "left out, for the terminal is narrow: Pictures (--csv has all)"
+    assert "100.00 %" in narrow.to_text(40)
+    # Nothing is left to leave out: a paragraph for each row.
+    assert narrow.to_text(30).splitlines() == [f"Class {name}", "  Share  100.00 %"]
+
+
+def test_long_words_are_cut_in_the_middle() -> None:
+    assert shortened("abcdefgh", 8) == "abcdefgh"
+    assert shortened("abcdefghi", 8) == "abcd…ghi"

@@ -1,6 +1,7 @@
 """`zoo prune` of channels and of single weights."""
 
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -67,10 +68,15 @@ def test_taylor_and_steps_learn_from_a_recipe(zoo: Zoo, trained: Path, in_tmp: P
     assert by_loss["edits"] == anyhow["edits"]
     kept = [modelfile.load(name).get_parameter("c1.weight") for name in ("taylor", "random")]
     assert not torch.equal(*kept)  # as many channels, but others
-    in_steps = zoo(
+    ended = zoo(
         "prune", trained, "--channels", 0.5, "--steps", 2, "--epochs", 2, "--recipe", "digits",
         "-o", "steps", "--json",
-    ).json  # fmt: skip
+    )  # fmt: skip
+    in_steps, said = ended.json, ended.stderr.splitlines()
+    assert re.fullmatch("step 1 of 2: pruned to [0-9,]+ parameters", said[0])
+    assert [line[:9] for line in said[1:3]] == ["epoch 1/2", "epoch 2/2"]
+    left = f"{in_steps['after']['torch_params']:,}"
+    assert said[3] == f"step 2 of 2: pruned to {left} parameters"
     at_once = zoo(
         "prune", trained, "--channels", 0.5, "--recipe", "digits", "-o", "o", "--json"
     ).json

@@ -123,11 +123,13 @@ def test_a_real_run_is_shown(zoo: Zoo, trained: Path) -> None:
     for part in (
         f"{trained}: lenet5 on digits, finished",
         f"test accuracy {100 * stated['test']['top1']:.2f} % of 359 pictures",
+        "always guessing '3' gives 10.31 %",
         f"best epoch {stated['best']['epoch']}: ",
         "6 of 6 epochs in ",
         "parameters  61,706",
         f"torch {stated['versions']['torch']}",
         f"  zoo evaluate {trained}",
+        f"  zoo report {trained}",
         f"  zoo train lenet5 --recipe {trained}",
     ):
         assert part in text
@@ -183,6 +185,7 @@ def test_what_to_do_next_depends_on_how_it_ended(zoo: Zoo, tmp_path: Path) -> No
         text = zoo("runs", "show", run).stdout
         assert (f"  zoo train --resume '{run}'" in text) == resumes
         assert "zoo evaluate" not in text  # no weights lie there
+        assert ("--lr 0.001" in text) == (status == "diverged")  # a tenth of its own
         assert "error: why" in text
 
 
@@ -199,6 +202,7 @@ def test_a_run_without_an_epoch_is_shown(zoo: Zoo, tmp_path: Path) -> None:
     ended = zoo("runs", "show", run)
     assert ended.code == 0
     assert "error: The disk is full." in ended.stdout
+    assert "\nnone of 3 epochs is finished\n" in ended.stdout
     document = zoo("runs", "show", run, "--json").json
     assert (document["best"], document["final"], document["test"]) == (None, None, None)
     assert document["epochs"] == []
@@ -306,6 +310,38 @@ def test_the_comparison_as_text_and_csv(zoo: Zoo, three: Path) -> None:
     write_run(Path("runs/f"), results(0.7), seed=7, edits=[{"edit": "set", "value": 1}])
     same = zoo("runs", "compare", "runs/e", "runs/f").stdout
     assert same.endswith("\n\nThe settings are the same.\n")
+
+
+def test_options_of_other_sources_and_schedules_are_no_difference(zoo: Zoo, in_tmp: Path) -> None:
+    train = {"epochs": 3, "schedule": "constant"}
+    digits = {"dataset": {"source": "digits", "images": 2000}, "train": {**train, "gamma": 0.1}}
+    shapes = {"dataset": {"source": "shapes", "images": 500}, "train": {**train, "gamma": 0.5}}
+    for name, recipe in (("a", digits), ("b", shapes)):
+        write_run(Path(name), results(0.5), resolved_recipe=recipe)
+    found = zoo("runs", "compare", "a", "b", "--json").json["differences"]
+    assert {one["key"]: one["values"] for one in found} == {
+        "dataset.source": ["digits", "shapes"],
+        "dataset.images": [None, 500],
+    }
+
+
+def test_runs_judged_by_different_pictures_are_told_apart(zoo: Zoo, in_tmp: Path) -> None:
+    split = "path,hash,split\n1,aa,{}\n2,bb,validation\n3,cc,test\n"
+    for name, digest, part in (("a", "x", "train"), ("b", "y", "validation"), ("c", "x", "train")):
+        run = write_run(
+            Path(name), results(0.5), test=TEST, pictures_digest=digest,
+            pictures={"validation": 2, "test": 1},
+        )  # fmt: skip
+        (run / "split.csv").write_text(split.format(part))
+    assert zoo("runs", "compare", "a", "c").stderr == ""
+    # The test pictures are the same.
+    assert zoo("runs", "compare", "a", "b", "c").stderr == (
+        "note: runs judged by different pictures do not compare: "
+        "a, c by 2 validation pictures of digits; b by 2 validation pictures of digits\n"
+    )
+    Path("b/split.csv").unlink()
+    note = zoo("runs", "compare", "a", "b", "--json").json["notes"][0]
+    assert "a by 1 test picture of digits; b by 1 test picture of digits; " in note
 
 
 def test_comparing_takes_two(zoo: Zoo, three: Path) -> None:

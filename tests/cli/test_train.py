@@ -32,7 +32,9 @@ def test_lenet5_learns_to_read(zoo: Zoo, in_tmp: Path) -> None:
         "precision", "threads",
     }  # fmt: skip
     assert set(document["best"]) == {"epoch", "top1", "loss"}
-    assert set(document["test"]) == {"top1", "top5", "loss", "images", "naive_top1"}
+    assert set(document["test"]) == {
+        "top1", "top5", "loss", "images", "naive_top1", "naive_class",
+    }  # fmt: skip
     evaluated = zoo("evaluate", "runs/lenet5-digits", "--json").json
     assert evaluated["top1"] == document["test"]["top1"]
     assert evaluated["loss"] == pytest.approx(document["test"]["loss"])

@@ -72,3 +72,17 @@ def test_a_large_folder_says_that_it_is_decoded(tmp_path: Path) -> None:
     ended = zoo_process("data", "check", "--data", root)
     assert ended.returncode == 0
     assert "decoding 1,000 pictures" in ended.stderr
+
+
+def test_no_bar_leaves_nothing_on_the_screen(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Terminal(io.StringIO):
+        def isatty(self) -> bool:
+            return True
+
+    screen = Terminal()
+    monkeypatch.setattr("sys.stderr", screen)
+    monkeypatch.setattr(OUTPUT, "quiet", False)
+    monkeypatch.setenv("TERM", "xterm")
+    with watch.watched(offline=False):
+        OUTPUT.progress("a line")
+    assert screen.getvalue() == "a line\n"

@@ -43,11 +43,17 @@ def test_a_path_that_exists_is_no_glob(in_tmp: Path) -> None:
     assert list(find(["a[1].png", "what?.png"])) == ["a[1].png", "what?.png"]
 
 
+IN_A_SET = "it lies inside a set, in no file of its own; zoo report RUN shows the worst mistakes"
+
+
 @pytest.mark.parametrize(
     ("word", "message"),
     [
         ("missing.png", "no such file or directory"),
         ("", "no such file or directory"),
+        ("digital/0077", "no such file or directory"),
+        ("digits/0077", IN_A_SET),
+        ("mnist/test/00042", IN_A_SET),
         ("a.png/b.png", "not a directory"),
         ("*.tiff", "no picture matches"),
         ("texts/*", "no picture matches"),

@@ -39,6 +39,8 @@ COLUMNS = (
     Column("file_bytes", "File", _megabytes, right=True),
     Column("peak_memory_bytes", "Peak memory", _megabytes, right=True),
 )
+SPARES = ("peak_memory_bytes", "mult_adds", "file_bytes", "p95_ms", "ceiling_share")
+"""What a narrow terminal leaves out first."""
 TOP1 = Column("top1", "Top-1", percent, right=True)
 BEFORE = (
     Column("baseline_ms", "Before, ms", _ms, right=True),
@@ -92,7 +94,7 @@ def result_of(
     return Result(
         {"rows": documents, **_document(measured, png), "baseline": compared.document},
         "\n".join(line for line in text if line),
-        Table(columns, documents) if rows else None,
+        Table(columns, documents, spares=SPARES) if rows else None,
         failure=failure or compared.failure,
     )
 

@@ -1,6 +1,6 @@
 """`zoo evaluate`: how good a model is, per class, and what it confuses."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -33,6 +33,7 @@ from zoo.cli.output import (
     percent,
     plural,
     printable,
+    shortened,
     terminal_width,
 )
 from zoo.cli.watch import on_bad_setting, watched
@@ -53,6 +54,7 @@ COLUMNS = (
 
 # A matrix of more classes than this does not fit a terminal.
 _MATRIX_CLASSES = 20
+_PIPED_WIDTH = 120
 _MOST_CONFUSED = 10
 # Backgrounds of the 256 colours, from pale to strong, all dark enough for white letters.
 _RIGHT = (17, 18, 19, 25, 26)
@@ -183,30 +185,47 @@ def _headline(found: "Evaluation") -> str:
 
 
 def _matrix(figures: "Figures") -> str:
-    """The confusion matrix, in colours on a terminal; where it doesn't fit, its worst places."""
-    width = terminal_width()
-    classes = figures.classes
+    """The confusion matrix, in colours on a terminal; where it doesn't fit, its worst places.
+
+    Where the names of the classes make it too wide, they are numbered.
+    """
+    classes, room = figures.classes, terminal_width() or _PIPED_WIDTH
+    numbers = [str(index) for index in range(len(classes))]
     if len(classes) <= _MATRIX_CLASSES:
-        columns = [Column("true", "true \\ predicted")]
-        columns += [
-            Column(str(index), name, lambda n: str(n) if n else "·", right=True)
-            for index, name in enumerate(classes)
-        ]
-        rows = [
-            {"true": name, **{str(index): number for index, number in enumerate(row)}}
-            for name, row in zip(classes, figures.confusion, strict=True)
-        ]
-        shade = _shade(figures) if OUTPUT.paints else None
-        table = Table(columns, rows, shade=shade)
-        if width is None or table.width() <= width:
-            return table.to_text(width)
-    pairs = figures.confused[:_MOST_CONFUSED]
+        tables = (_table(figures, classes, classes), _table(figures, numbers, _numbered(classes)))
+        for table in tables:
+            if table.width() <= room:
+                return table.to_text(None)
+        reason = f"it does not fit into {room} columns"
+    else:
+        reason = f"{len(classes):,} classes are more than {_MATRIX_CLASSES}"
+    head = f"no confusion matrix here: {reason} (--json holds it)"
     lines = [
         f"  {printable(pair.true)} as {printable(pair.predicted)}: "
         f"{plural(pair.images, 'picture')}, {percent(pair.share)} of its class"
-        for pair in pairs
+        for pair in figures.confused[:_MOST_CONFUSED]
     ]
-    return "\n".join(["most confused:", *lines]) if lines and width is not None else ""
+    return "\n".join([head, "most confused:", *lines] if lines else [head, "nothing is confused"])
+
+
+def _table(figures: "Figures", heads: Sequence[str], names: Sequence[str]) -> Table:
+    """The matrix as a table, with a class's predictions below its head."""
+    columns = [Column("true", "true \\ predicted")]
+    columns += [
+        Column(str(index), head, lambda n: str(n) if n else "·", right=True)
+        for index, head in enumerate(heads)
+    ]
+    rows = [
+        {"true": name, **{str(index): number for index, number in enumerate(row)}}
+        for name, row in zip(names, figures.confusion, strict=True)
+    ]
+    return Table(columns, rows, shade=_shade(figures) if OUTPUT.paints else None)
+
+
+def _numbered(classes: Sequence[str]) -> list[str]:
+    """`3 a long na…`: long names shortened, for the table above holds them whole."""
+    width = len(str(len(classes) - 1))
+    return [f"{index:>{width}} {shortened(name, 16)}" for index, name in enumerate(classes)]
 
 
 def _shade(figures: "Figures") -> "Callable[[int, str], str]":

@@ -8,12 +8,14 @@ import typer
 from zoo.cli.app import OUTPUT, command
 from zoo.cli.explain import explain
 from zoo.cli.options import Force, ModelArg
-from zoo.cli.output import Result, percent, shape
+from zoo.cli.output import Result, percent, plural, shape, shortened
 from zoo.description import RANDOM_NOTE
 from zoo.files import check_output_file
 
 if TYPE_CHECKING:
     from zoo.modelfile import Source
+
+_LABEL_LETTERS = 40
 
 PngOutput = Annotated[
     Path, typer.Option("--output", "-o", metavar="FILE", help="The PNG to write.")
@@ -51,7 +53,9 @@ def filters(model: ModelArg, output: PngOutput, force: Force = False) -> Result:
         "shape": sides,
         "size": list(sheet.size),
     }
-    return Result(document, f"{output}: {count} filters of {shape(sides)} of {found.layer}")
+    return Result(
+        document, f"{output}: {plural(count, 'filter')} of {shape(sides)} of {found.layer}"
+    )
 
 
 PictureArg = Annotated[
@@ -91,7 +95,9 @@ def maps(
         "size": list(sheet.size),
     }
     lines = [f"  {stage.layer}  {shape(stage.shape)}" for stage in found]
-    return Result(document, "\n".join([f"{output}: the maps of {len(found)} layers", *lines]))
+    return Result(
+        document, "\n".join([f"{output}: the maps of {plural(len(found), 'layer')}", *lines])
+    )
 
 
 @command(
@@ -116,6 +122,7 @@ def cam(
     check_output_file(output, force=force, suffix=".png")
     source = modelfile.resolve(model)
 
+    from zoo.data.letters import drawn
     from zoo.data.pictures import on_one_line
     from zoo.data.preview import write_png
     from zoo.explain.cam import look
@@ -123,7 +130,8 @@ def cam(
 
     found = look(source, picture, label)
     note = _noted(source)
-    title = f"{source.name}: what speaks for {on_one_line(found.label)}"
+    label = shortened(drawn(on_one_line(found.label), f"class {found.index}"), _LABEL_LETTERS)
+    title = f"{source.name}: what speaks for {label}"
     lines = [
         f"Its probability is {percent(found.probability)}. Grad-CAM of {found.layer}, from blue, "
         "nothing, to red, the most.",

@@ -25,6 +25,8 @@ COLUMNS = (
     Column("top1", "Top-1", percent, right=True),
     Column("paper", "Paper", lambda paper: paper.partition(",")[0]),
 )
+SPARES = ("family", "paper", "year", "input_shape", "mult_adds")
+"""Columns that a narrow terminal does without, the first to go first."""
 
 
 class SortKey(StrEnum):
@@ -79,7 +81,7 @@ def list_architectures(
         OUTPUT.note(f"{more} besides: --all shows them, --search WORDS finds them")
     rows = [{key: getattr(card, key) for key in KEYS} for card in cards]
     text = "" if rows else "No architecture meets these conditions."
-    return Result({"architectures": rows}, text, Table(COLUMNS, rows))
+    return Result({"architectures": rows}, text, Table(COLUMNS, rows, spares=SPARES))
 
 
 def parse_count(text: str) -> int:

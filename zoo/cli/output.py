@@ -9,7 +9,7 @@ import re
 import shutil
 import sys
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from zoo.errors import InterruptionError, ZooError
@@ -19,6 +19,7 @@ from zoo.wording import figure as figure
 from zoo.wording import percent as percent
 from zoo.wording import plural as plural
 from zoo.wording import shape as shape
+from zoo.wording import shortened as shortened
 from zoo.wording import speed as speed
 
 if TYPE_CHECKING:
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 
 SCHEMA = 1
 _GAP = "   "  # between columns, as rich has it
+_LEAST_NAME, _LEAST_TEXT = 24, 12  # folded to less than this they are hard to read
 
 
 @dataclass(frozen=True)
@@ -49,6 +51,8 @@ class Table:
     rows: Sequence[Mapping[str, Any]]
     shade: Callable[[int, str], str] | None = None
     """For a terminal with colours: the escape code that a row's cell of that key begins with."""
+    spares: Sequence[str] = ()
+    """Keys of columns that a narrow terminal does without, the first to go first."""
 
     def to_csv(self) -> str:
         """Values as they are; a shape as 6×28×28."""
@@ -69,18 +73,35 @@ class Table:
         ]
         return "\n".join(f"| {line} |" for line in lines)
 
+    def fitting(self, width: int | None) -> "tuple[Table, str]":
+        """The table with as many columns as a terminal has room for, and which are left out."""
+        table, left_out = self, list[str]()
+        for key in self.spares:
+            if table._rooms(width) is not None:
+                break
+            left_out += [column.title for column in self.columns if column.key == key]
+            kept = [column for column in table.columns if column.key != key]
+            table = replace(table, columns=kept)
+        note = f"left out, for the terminal is narrow: {', '.join(left_out)} (--csv has all)"
+        return table, note if left_out else ""
+
     def to_text(self, width: int | None) -> str:
         """Aligned columns under a ruled head.
 
+        Where the terminal is too narrow, texts and heads fold, numbers never: one that is cut off
+        would be read as another number. Where that is not enough, each row becomes a paragraph.
+
         Args:
-            width: of the terminal, which wraps longer cells; None is as wide as needed.
+            width: of the terminal; None is as wide as needed.
         """
         from rich.cells import cell_len
 
         rows, widths = self._measured()
-        needed = self.width()
-        if needed > (width or needed) or any("\n" in cell for row in rows for cell in row):
-            return self._folded(width)
+        rooms = self._rooms(width)
+        if rooms is None:
+            return self._listed()
+        if rooms != widths or any("\n" in cell for row in rows for cell in row):
+            return self._folded(rooms)
         lines = [
             _GAP.join(
                 self._shaded(
@@ -94,43 +115,72 @@ class Table:
             ).rstrip()
             for index, row in enumerate(rows)
         ]
-        return "\n".join((lines[0], "─" * needed, *lines[1:]))
+        return "\n".join((lines[0], "─" * self.width(), *lines[1:]))
 
     def width(self) -> int:
         """Columns of a terminal that the aligned rows take."""
-        widths = self._measured()[1]
-        return sum(widths) + len(_GAP) * (len(widths) - 1)
+        return _breadth(self._measured()[1])
 
     def _measured(self) -> tuple[list[list[str]], list[int]]:
         """The cells, the head's first, and each column's width."""
-        from rich.cells import cell_len
-
         rows = [[printable(column.title) for column in self.columns], *self._cells()]
-        return rows, [max(cell_len(row[at]) for row in rows) for at in range(len(self.columns))]
+        widths = [max(_longest(row[at], "\n") for row in rows) for at in range(len(self.columns))]
+        return rows, widths
+
+    def _rooms(self, width: int | None) -> list[int] | None:
+        """Each column's width, so that the rows fit a terminal; None where they can't."""
+        (head, *rows), rooms = self._measured()
+        least = [
+            max([_longest(head[at], None), *(_longest(row[at], "\n") for row in rows)])
+            if column.right
+            else min(rooms[at], _LEAST_TEXT if at else _LEAST_NAME)
+            for at, column in enumerate(self.columns)
+        ]
+        if width is not None and _breadth(least) > width:
+            return None
+        while width is not None and _breadth(rooms) > width:
+            widest = max(range(len(rooms)), key=lambda at: (rooms[at] > least[at], rooms[at]))
+            rooms[widest] -= 1
+        return rooms
 
     def _shaded(self, cell: str, row: int, key: str) -> str:
         code = self.shade(row, key) if self.shade is not None and row >= 0 else ""
         return f"{code}{cell}\033[0m" if code else cell
 
-    def _folded(self, width: int | None) -> str:
+    def _folded(self, rooms: Sequence[int]) -> str:
         from rich.box import SIMPLE_HEAD
         from rich.console import Console
         from rich.table import Table as RichTable
         from rich.text import Text
 
         table = RichTable(box=SIMPLE_HEAD, show_edge=False, pad_edge=False, header_style="")
-        for index, column in enumerate(self.columns):
-            # Names and numbers stay whole; other texts fold where the terminal is narrow.
-            whole = index == 0 or column.right
+        for column, room in zip(self.columns, rooms, strict=True):
             justify: JustifyMethod = "right" if column.right else "left"
             title = Text(printable(column.title))
-            table.add_column(title, justify=justify, no_wrap=whole, overflow="fold")
+            table.add_column(title, justify=justify, width=room, overflow="fold")
         for cells in self._cells():
             table.add_row(*(Text(cell) for cell in cells))
-        console = Console(file=io.StringIO(), width=width or 10_000, no_color=True)
+        console = Console(file=io.StringIO(), width=_breadth(rooms), no_color=True)
         with console.capture() as capture:
             console.print(table)
         return "\n".join(line.rstrip() for line in capture.get().splitlines()).strip("\n")
+
+    def _listed(self) -> str:
+        """A paragraph for each row: its first cell, and below it the others that hold anything."""
+        first, *titles = (printable(column.title) for column in self.columns)
+        room = max(map(len, titles), default=0)
+        paragraphs = [
+            [
+                f"{first} {name}".strip(),
+                *(
+                    f"  {title:<{room}}  {cell}"
+                    for title, cell in zip(titles, cells, strict=True)
+                    if cell
+                ),
+            ]
+            for name, *cells in self._cells()
+        ]
+        return "\n\n".join("\n".join(lines) for lines in paragraphs)
 
     def _cells(self) -> list[list[str]]:
         """What people read; printable before it is aligned, for that changes its width."""
@@ -212,8 +262,10 @@ class Output:
         elif self.markdown and result.table is not None:
             self._print(result.table.to_markdown())
         else:
-            table = result.table.to_text(terminal_width()) if result.table is not None else ""
-            parts = (printable(table), result.drawing, printable(result.text))
+            width = terminal_width()
+            table, left_out = (result.table or Table((), ())).fitting(width)
+            rows = table.to_text(width) if table.columns else ""
+            parts = (printable(rows), left_out, result.drawing, printable(result.text))
             self._print("\n\n".join(part for part in parts if part))
         if result.failure is not None:
             raise result.failure
@@ -265,6 +317,18 @@ def printable(text: str) -> str:
 def terminal_width() -> int | None:
     """Columns of the terminal on stdout; None where stdout is no terminal."""
     return shutil.get_terminal_size().columns if sys.stdout.isatty() else None
+
+
+def _longest(text: str, separator: str | None) -> int:
+    """Columns of a terminal that the longest part of a text takes; None separates words."""
+    from rich.cells import cell_len
+
+    return max((cell_len(part) for part in text.split(separator)), default=0)
+
+
+def _breadth(rooms: Sequence[int]) -> int:
+    """Columns of a terminal that the columns of a table and the gaps between them take."""
+    return sum(rooms) + len(_GAP) * (len(rooms) - 1)
 
 
 def _csv_value(value: Any) -> Any:

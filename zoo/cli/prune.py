@@ -34,6 +34,7 @@ from zoo.cli.prune_options import (
     Steps,
     TargetMultAdds,
 )
+from zoo.cli.trained import epoch_line
 from zoo.cli.watch import Watch, watched
 from zoo.errors import UsageError
 
@@ -243,9 +244,18 @@ def _narrowing(
                 progress=watch.decoded,
                 device=device,
                 threads=threads,
-            )
+            ),
+            lambda epoch, epochs: OUTPUT.progress(epoch_line(epoch, epochs)),
         )
-    return lambda before: versions.without_channels(before, wish, gradients=gradients, train=train)
+
+    def say(step: int, left: "Version") -> None:
+        if wish.steps > 1:
+            params = sum(parameter.numel() for parameter in left.network.parameters())
+            OUTPUT.progress(f"step {step} of {wish.steps}: pruned to {count(params)} parameters")
+
+    return lambda before: versions.without_channels(
+        before, wish, gradients=gradients, train=train, on_step=say
+    )
 
 
 def _edits(network: "nn.Module", pop: int | None, globs: Sequence[str] | None) -> "list[Edit]":

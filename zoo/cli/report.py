@@ -77,6 +77,9 @@ def made_report(
     threads: int | None,
 ) -> "Made":
     """Writes the page, which may replace one, and tells what it lacks."""
+    told = plural(len(runs), "run") if len(runs) > 1 else runs[0]
+    OUTPUT.progress(f"reading {told}")  # what is imported now takes seconds
+
     from zoo import devices
     from zoo.precision import Precision
     from zoo.report.looking import Access
@@ -86,7 +89,11 @@ def made_report(
     devices.keep_freed_memory()
     with watched(offline=offline) as watch:
         access = Access(
-            Precision("fp32", devices.choose(device)), data, watch.downloads, watch.decoded
+            Precision("fp32", devices.choose(device)),
+            data,
+            watch.downloads,
+            watch.decoded,
+            OUTPUT.progress,
         )
         made = make(runs, page, access)
     for note in made.notes:

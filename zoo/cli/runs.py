@@ -127,8 +127,7 @@ def list_runs(
         OUTPUT.note(f"no run lies in {directory}")
     keys = [column.key for column in LIST]
     rows = sort_rows([listed_row(record) for record in records], sort or "started", keys)
-    table, text = _fitting(Table(LIST, rows), _LIST_SPARES)
-    return Result({"runs": rows}, text, table)
+    return Result({"runs": rows}, table=Table(LIST, rows, spares=_LIST_SPARES))
 
 
 @command(runs, "show", example="zoo runs show runs/lenet5-digits", table=True)
@@ -182,12 +181,13 @@ def compare(
         rows = sort_rows(rows, sort, [column.key for column in COMPARE])
     for record in records.values():
         _note_problems(record)
+    if several := _judged_apart(rows, records):
+        OUTPUT.note(several)
     found = differences([records[row["run"]] for row in rows])
     document = {"runs": rows, "differences": [asdict(one) for one in found]}
     if not (OUTPUT.csv or OUTPUT.markdown):
-        table, text = _fitting(Table(COMPARE, rows), _COMPARE_SPARES)
-        text = "\n\n".join(part for part in (text, _differences_text(found, rows)) if part)
-        return Result(document, text, table)
+        table = Table(COMPARE, rows, spares=_COMPARE_SPARES)
+        return Result(document, _differences_text(found, rows), table)
     columns = [*COMPARE, *(Column(one.key, one.key, _setting) for one in found)]
     wide = [
         {**row, **{one.key: _typed(one.values[index]) for one in found}}
@@ -196,31 +196,31 @@ def compare(
     return Result(document, table=Table(columns, wide))
 
 
+def _judged_apart(rows: list[dict[str, Any]], records: "dict[str, Record]") -> str:
+    """A sentence where accuracies are of different pictures; empty where they compare."""
+    from zoo.runs.judged import Split, grouped
+
+    parts: list[str] = []
+    splits: dict[Split, str] = {"test": "test_top1", "validation": "val_top1"}
+    for split, key in splits.items():
+        shown = [row["run"] for row in rows if row[key] is not None]
+        groups = grouped([(name, records[name], split) for name in shown])
+        if len(groups) > 1:
+            parts += [f"{', '.join(one.letters)} by {one.pictures}" for one in groups]
+    if not parts:
+        return ""
+    return f"runs judged by different pictures do not compare: {'; '.join(parts)}"
+
+
 def _note_problems(record: "Record") -> None:
     for problem in (record.omission, record.results_problem):
         if problem:
             OUTPUT.note(problem)
 
 
-def _fitting(table: Table, spares: tuple[str, ...]) -> tuple[Table, str]:
-    """The table with as many columns as the terminal has room for, and which are left out.
-
-    A number that is cut off would be read as another number.
-    """
-    columns, left_out = list(table.columns), []
-    width = None if OUTPUT.csv or OUTPUT.markdown else terminal_width()
-    for key in spares:
-        lines = Table(columns, table.rows).to_text(None).splitlines()
-        if width is None or max(map(len, lines)) <= width:
-            break
-        left_out += [column.title for column in columns if column.key == key]
-        columns = [column for column in columns if column.key != key]
-    note = f"left out, for the terminal is narrow: {', '.join(left_out)} (--csv has all)"
-    return Table(columns, table.rows), note if left_out else ""
-
-
 def _show_text(record: "Record", rows: list[dict[str, Any]]) -> str:
-    table, left_out = _fitting(Table(EPOCHS, _excerpt(record, rows)), _EPOCHS_SPARES)
+    epochs = Table(EPOCHS, _excerpt(record, rows), spares=_EPOCHS_SPARES)
+    table, left_out = epochs.fitting(terminal_width())
     parts = [
         f"{record.name}: {_setting(record.word('model'))} on {_setting(record.word('recipe'))}, "
         f"{record.status}",
@@ -265,22 +265,27 @@ def _curves(rows: list[dict[str, Any]]) -> list[str]:
 def _outcome(record: "Record") -> list[str]:
     lines = []
     if record.number("test", "top1") is not None:
+        named = record.word("test", "naive_class")  # not in runs of earlier versions
         lines.append(
             f"test accuracy {percent(record.number('test', 'top1'))} of "
             f"{plural(record.integer('test', 'images'), 'picture')} "
-            f"(loss {figure(record.number('test', 'loss'))}); always guessing the commonest class "
-            f"gives {percent(record.number('test', 'naive_top1'))}"
+            f"(loss {figure(record.number('test', 'loss'))}); always guessing "
+            f"{'the commonest class' if named is None else repr(named)} gives "
+            f"{percent(record.number('test', 'naive_top1'))}"
         )
     if record.best:
         lines.append(
             f"best epoch {record.best.epoch}: validation accuracy {percent(record.best.top1)} "
             f"(loss {figure(record.best.loss)})"
         )
-    planned = record.integer("resolved_recipe", "train", "epochs")
-    lines.append(
-        f"{record.finished_epochs:,} of {plural(planned, 'epoch')} in "
-        f"{_duration(record.seconds)} s of training, {speed(record.images_per_second)}"
-    )
+    planned = plural(record.integer("resolved_recipe", "train", "epochs"), "epoch")
+    if record.finished_epochs:
+        lines.append(
+            f"{record.finished_epochs:,} of {planned} in "
+            f"{_duration(record.seconds)} s of training, {speed(record.images_per_second)}"
+        )
+    else:
+        lines.append(f"none of {planned} is finished")
     if record.word("error"):
         lines.append(f"error: {record.word('error')}")
     return lines
@@ -317,10 +322,19 @@ def _next(record: "Record") -> list[str]:
         lines.append(f"zoo train --resume {run}")
     if (record.path / "best.safetensors").is_file():
         lines.append(f"zoo evaluate {run}")
+    if not (record.path / "report.html").exists():
+        lines.append(f"zoo report {run}")
     model = record.word("origin") or record.word("model")
     if record.status != "running" and model:
-        lines.append(f"zoo train {shlex.quote(model)} --recipe {run}")
+        again = f"zoo train {shlex.quote(model)} --recipe {run}"
+        lines.append(f"{again}{_smaller_rate(record)}")
     return lines
+
+
+def _smaller_rate(record: "Record") -> str:
+    """` --lr 0.01` for a run that diverged, whose own rate would diverge again."""
+    rate = record.number("resolved_recipe", "train", "lr")
+    return f" --lr {rate / 10:.3g}" if record.status == "diverged" and rate else ""
 
 
 def _differences_text(found: "list[Difference]", rows: list[dict[str, Any]]) -> str:

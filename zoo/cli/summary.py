@@ -33,6 +33,8 @@ COLUMNS = (
     Column("trainable_params", "Trainable", count, right=True),
     Column("mult_adds", "Mult-adds", count, right=True),
 )
+SPARES = ("padding", "stride", "kernel_size", "trainable_params", "activation", "type")
+"""Columns that a narrow terminal does without, the first to go first."""
 
 
 class Style(StrEnum):
@@ -91,7 +93,8 @@ def summary(
         modelfile.outline(description), description.input_shape, name=name, depth=depth
     )
     rows = [_row(layer) for layer in found.layers]
-    result = Result({**_totals(found), "layers": rows}, _totals_text(found), Table(COLUMNS, rows))
+    table = Table(COLUMNS, rows, spares=SPARES)
+    result = Result({**_totals(found), "layers": rows}, _totals_text(found), table)
     if style is Style.keras:
         result = Result(result.document, _keras_totals(found), _keras_table(found))
     result.failure = _missed(found, assert_params, assert_torch_params)

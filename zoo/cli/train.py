@@ -288,7 +288,9 @@ def _add_report(
         result.failure = error  # the training has ended well, and is told
         return
     result.document["report"] = str(made.output)
-    result.text = result.text.replace("\n\nnext:", f"\nreport: {made.output}\n\nnext:")
+    lines = [line for line in result.text.splitlines() if not line.startswith("  zoo report ")]
+    lines.insert(lines.index("next:") - 1, f"report: {made.output}")
+    result.text = "\n".join(lines)
 
 
 def _refuse(flag: str, others: Mapping[str, object]) -> None:

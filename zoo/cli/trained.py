@@ -37,7 +37,7 @@ def _run_epochs(session: "Session") -> None:
     total = _last_epoch(session)
     if not OUTPUT.animated:
         for epoch in session.epochs():
-            OUTPUT.progress(_epoch_line(epoch, total))
+            OUTPUT.progress(epoch_line(epoch, total))
         return
 
     from rich.console import Console
@@ -49,7 +49,7 @@ def _run_epochs(session: "Session") -> None:
         first = session.learner.position.epoch
         task = bar.add_task(f"epoch {first}/{total}", total=steps)
         for epoch in session.epochs(lambda step: bar.update(task, completed=step)):
-            bar.console.print(_epoch_line(epoch, total), soft_wrap=True)
+            bar.console.print(epoch_line(epoch, total), soft_wrap=True)
             bar.update(task, completed=0, description=f"epoch {epoch.epoch + 1}/{total}")
 
 
@@ -86,7 +86,8 @@ def _headline(session: "Session") -> str:
     return f"{line}; going on after {' and '.join(done)}"
 
 
-def _epoch_line(epoch: "Epoch", total: int) -> str:
+def epoch_line(epoch: "Epoch", total: int) -> str:
+    """`epoch 3/40  loss 0.7063  top-1  78.61 %  ...`."""
     line = (
         f"epoch {epoch.epoch:>{len(str(total))}}/{total}  loss {figure(epoch.train_loss)}  "
         f"top-1 {percent(epoch.train_top1):>8}"
@@ -116,5 +117,6 @@ def _outcome_text(outcome: "Outcome") -> str:
         "next:",
         f"  zoo evaluate {run}",
         f"  zoo show {run}",
+        f"  zoo report {run}{' --force' if (outcome.run / 'report.html').exists() else ''}",
     ]
     return "\n".join(lines)

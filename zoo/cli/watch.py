@@ -47,7 +47,7 @@ class Watch:
 
 @contextmanager
 def watched(*, offline: bool) -> Iterator[Watch]:
-    """Shows progress while the block runs.
+    """Shows progress while the block runs; a bar from the first picture or byte on.
 
     Args:
         offline: `--offline`; `ZOO_OFFLINE` says the same.
@@ -74,8 +74,12 @@ def watched(*, offline: bool) -> Iterator[Watch]:
     )
     console = Console(stderr=True, no_color=not OUTPUT.colored, highlight=False)
     # Standard output is the command's: rich would print it on the bars' console.
-    with Progress(*columns, console=console, transient=True, redirect_stdout=False) as bars:
+    bars = Progress(*columns, console=console, transient=True, redirect_stdout=False)
+    try:
         yield Watch(Downloads(is_offline(offline), OUTPUT.progress, advance), bars)
+    finally:
+        if bars.live.is_started:
+            bars.stop()
 
 
 def _advance(bars: "Progress", what: str, done: int, total: int | None, amount: str) -> None:
@@ -86,3 +90,4 @@ def _advance(bars: "Progress", what: str, done: int, total: int | None, amount: 
         bars.add_task(what, completed=done, total=total, amount=amount)
     else:
         bars.update(known.id, completed=done, total=total, amount=amount)
+    bars.start()  # not before: rich draws an empty line and erases it

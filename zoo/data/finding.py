@@ -10,8 +10,10 @@ from pathlib import Path
 
 from zoo.data.sources.folder import is_picture, walk
 from zoo.errors import DiskError
+from zoo.values import SOURCES
 
 _GLOB = re.compile(r"[*?[]")
+_IN_A_SET = re.compile(r"([a-z0-9-]+)(?:/\w+)?/\d{4,}")  # digits/0077, mnist/test/00042
 
 
 @dataclass(frozen=True)
@@ -78,7 +80,7 @@ def _named(path: str) -> Iterator[str | Failed]:
     try:
         mode = os.stat(path).st_mode
     except OSError as error:
-        yield Failed(path, reason(error))
+        yield Failed(path, _of_a_set(path) or reason(error))
     except ValueError:  # a NUL, which a list may hold
         yield Failed(path, "no path can hold a NUL")
     else:
@@ -102,6 +104,14 @@ def _below(directory: str) -> Iterator[str | Failed]:
     yield from sorted(found, key=natural_key)
     if failed is not None:
         yield failed
+
+
+def _of_a_set(path: str) -> str:
+    """Why a picture called `digits/0077`, as mistakes name it, can't be had; empty for others."""
+    name = _IN_A_SET.fullmatch(path)
+    if name is None or name[1] not in SOURCES:
+        return ""
+    return "it lies inside a set, in no file of its own; zoo report RUN shows the worst mistakes"
 
 
 def reason(error: OSError) -> str:

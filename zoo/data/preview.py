@@ -10,6 +10,7 @@ from torch import Tensor
 from zoo.data.augment import augment, mix
 from zoo.data.decode import BadPictureError
 from zoo.data.fit import fit
+from zoo.data.letters import drawn
 from zoo.data.pictures import Pictures
 from zoo.data.randomness import generator
 from zoo.errors import DiskError
@@ -70,7 +71,8 @@ def contact_sheet(
             )
         )
     cells = [_enlarged(column.round().clamp(0, 255).byte()) for column in columns]
-    return _sheet(cells, [pictures.classes[label] for label in pictures.targets.tolist()])
+    labels = pictures.targets.tolist()
+    return _sheet(cells, [drawn(pictures.classes[label], f"class {label}") for label in labels])
 
 
 def augmented(
@@ -150,7 +152,6 @@ def _shortened(
     name: str, pen: ImageDraw.ImageDraw, font: ImageFont.FreeTypeFont | ImageFont.ImageFont
 ) -> str:
     """As much of a class's name as fits beside the pictures."""
-    name = "".join(letter if letter.isprintable() else "?" for letter in name)
     while name and pen.textlength(name, font) > _LABEL_PX - 2 * _GAP_PX:
         name = name.rstrip("…")[:-1] + "…" if len(name) > 1 else ""
     return name

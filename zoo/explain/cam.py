@@ -15,11 +15,15 @@ from torch import Tensor, nn
 
 from zoo import modelfile
 from zoo.data.fit import fit, normalize
+from zoo.data.pictures import on_one_line
 from zoo.errors import StructureError, UsageError, did_you_mean
 from zoo.explain.grid import read_picture
 from zoo.explain.maps import makes_maps
 from zoo.layers import modes_kept
 from zoo.modelfile import Source
+from zoo.wording import shortened
+
+_NAMED, _NAME_LETTERS = 12, 40  # of the classes, where one is asked for that there is not
 
 
 @dataclass(frozen=True)
@@ -41,6 +45,8 @@ class Look:
     """Which places of one picture speak for one class."""
 
     label: str
+    index: int
+    """Of the label among the classes."""
     probability: float
     """Of the label."""
     layer: str
@@ -69,8 +75,11 @@ def look(source: Source, picture: Path, label: str | None = None) -> Look:
     description = source.description
     labels = description.classes or tuple(str(n) for n in range(description.num_classes))
     if label is not None and label not in labels:
+        some = ", ".join(shortened(on_one_line(name), _NAME_LETTERS) for name in labels[:_NAMED])
+        more = f" and {len(labels) - _NAMED:,} more" if len(labels) > _NAMED else ""
         raise UsageError(
-            f"{source.name} has no class {label!r}. {did_you_mean(label, labels)}".rstrip()
+            f"{source.name} has no class {label!r}. {did_you_mean(label, labels)}".rstrip(),
+            hint=f"Its classes: {some}{more}.",
         )
     image = fit(read_picture(picture)[None], description.preprocessing)  # (1, C, H, W)
     network = modelfile.instantiate(source)
@@ -79,6 +88,7 @@ def look(source: Source, picture: Path, label: str | None = None) -> Look:
     chosen = int(found.targets[0])
     return Look(
         label=labels[chosen],
+        index=chosen,
         probability=float(found.logits[0].softmax(dim=0)[chosen]),
         layer=found.layer,
         image=image[0],

@@ -7,12 +7,15 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 from torch import Tensor
 
+from zoo.data.letters import drawn
 from zoo.explain.grid import Grid
 from zoo.explain.maps import Filters, Stage
+from zoo.wording import shortened
 
 _MARGIN_PX = 24
 _GAP_PX = 8
 _TITLE_PX = 22
+_TITLE_LETTERS = 80  # a longer title would make the sheet wide
 _LABEL_PX = 14
 _NUMBER_PX = 12
 _TEXT, _FAINT = (24, 28, 36), (110, 116, 128)
@@ -144,7 +147,7 @@ def draw_grid(values: Grid) -> Image.Image:
 
 def _sheet(title: str, lines: Sequence[str], rows: Sequence[_Row]) -> Image.Image:
     """A white sheet with a title and rows of cells."""
-    title = "".join(letter if letter.isprintable() else "?" for letter in title)
+    title = shortened(drawn(title), _TITLE_LETTERS)
     line = _LABEL_PX + _GAP_PX
     heading = _MARGIN_PX + _TITLE_PX + _GAP_PX + len(lines) * line + _GAP_PX
     width = max(
@@ -153,8 +156,8 @@ def _sheet(title: str, lines: Sequence[str], rows: Sequence[_Row]) -> Image.Imag
         *(_length(text, _LABEL_PX) for text in (*lines, *(row.label for row in rows))),
     )
     height = heading + sum(_row_height(row) for row in rows) + _MARGIN_PX - _GAP_PX
-    drawn = Image.new("RGB", (width + 2 * _MARGIN_PX, height), "white")
-    pen = ImageDraw.Draw(drawn)
+    sheet = Image.new("RGB", (width + 2 * _MARGIN_PX, height), "white")
+    pen = ImageDraw.Draw(sheet)
     pen.text((_MARGIN_PX, _MARGIN_PX), title, _TEXT, ImageFont.load_default(_TITLE_PX))
     top = _MARGIN_PX + _TITLE_PX + _GAP_PX
     for text in lines:
@@ -162,9 +165,9 @@ def _sheet(title: str, lines: Sequence[str], rows: Sequence[_Row]) -> Image.Imag
         top += line
     top += _GAP_PX
     for row in rows:
-        _draw_row(drawn, pen, row, top)
+        _draw_row(sheet, pen, row, top)
         top += _row_height(row)
-    return drawn
+    return sheet
 
 
 def cell(values: Grid, side_px: int) -> Image.Image:
@@ -190,13 +193,13 @@ def sized(picture: Image.Image, side_px: int) -> Image.Image:
     return picture.resize(size, Image.Resampling.NEAREST)
 
 
-def _draw_row(drawn: Image.Image, pen: ImageDraw.ImageDraw, row: _Row, top: int) -> None:
+def _draw_row(sheet: Image.Image, pen: ImageDraw.ImageDraw, row: _Row, top: int) -> None:
     if row.label:
         pen.text((_MARGIN_PX, top), row.label, _TEXT, ImageFont.load_default(_LABEL_PX))
         top += _LABEL_PX + _GAP_PX
     left, font = _MARGIN_PX, ImageFont.load_default(_NUMBER_PX)
     for index, picture in enumerate(row.cells):
-        drawn.paste(picture, (left, top))
+        sheet.paste(picture, (left, top))
         # So that white maps do not fade into the sheet.
         frame = (left - 1, top - 1, left + picture.width, top + picture.height)
         pen.rectangle(frame, outline=_FRAME)

@@ -23,6 +23,7 @@ from zoo.pruning.choosing import Policy
 from zoo.pruning.sparse import prune_weights
 from zoo.shrinking import Version, described
 from zoo.surgery import Channels
+from zoo.training.engine import Epoch
 from zoo.training.preparation import Request, prepare
 
 _TAYLOR_BATCHES, _TAYLOR_BATCH_SIZE = 8, 64
@@ -58,6 +59,7 @@ def without_channels(
     *,
     gradients: Gradients | None = None,
     train: Callable[[Version], Version] | None = None,
+    on_step: Callable[[int, Version], object] = lambda _step, _version: None,
 ) -> Version:
     """A version with fewer channels.
 
@@ -66,6 +68,7 @@ def without_channels(
         wish: what is to go.
         gradients: for the importance taylor.
         train: what makes up for a step before the next one.
+        on_step: called with each step's number, from 1, and what it left, before that is trained.
 
     Raises:
         UsageError, StructureError: see `prune_channels`.
@@ -84,6 +87,7 @@ def without_channels(
             gradients=gradients,
         )
         version = _with_channels(version, network, edit)
+        on_step(step, version)
         if step < wish.steps:
             assert train is not None
             version = train(version)
@@ -99,11 +103,14 @@ def without_weights(
     return Version(network.eval(), described(before.description, [edit]))
 
 
-def trained(request: Request) -> Callable[[Version], Version]:
+def trained(
+    request: Request, on_epoch: Callable[[Epoch, int], object] = lambda _epoch, _epochs: None
+) -> Callable[[Version], Version]:
     """What trains a version on, as `zoo train` would, and gives the best epoch's weights.
 
     Args:
         request: with recipe, data and so on; model and output are set here.
+        on_epoch: called with each epoch that ends, and how many there will be.
     """
 
     def train(version: Version) -> Version:
@@ -112,8 +119,8 @@ def trained(request: Request) -> Callable[[Version], Version]:
             modelfile.save(path, version.network, version.description)
             session = prepare(replace(request, model=str(path), output=run))
             try:
-                for _ in session.epochs():
-                    pass
+                for epoch in session.epochs():
+                    on_epoch(epoch, session.learner.config.epochs)
             except InterruptionError as error:  # the run goes, so it can't be resumed
                 error.hint, error.results = "Nothing was written.", {}
                 raise

@@ -15,10 +15,10 @@ from zoo.errors import ModelFileError, UsageError
 from zoo.precision import Precision
 from zoo.report import charts
 from zoo.report.charts import Chart, Place, Series
-from zoo.report.judged import Split, grouped
 from zoo.report.page import render
 from zoo.report.svg import SERIES_COLOURS
 from zoo.runs import Record, compared_row, differences
+from zoo.runs.judged import Split, grouped
 from zoo.runs.results import to_rows
 from zoo.timing import Goal, Pass, forward_pass, medians_ms
 from zoo.wording import count, figure, percent, plural

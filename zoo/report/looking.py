@@ -2,7 +2,7 @@
 
 import math
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -56,6 +56,8 @@ class Access:
     """`--data`, the first place to look."""
     downloads: Downloads | None = None
     progress: Progress = lambda _done, _total: None
+    say: Callable[[str], None] = lambda _line: None
+    """Called with what is done next, where it takes a while."""
 
 
 @dataclass(frozen=True)
@@ -142,6 +144,7 @@ def look(run: Path, access: Access) -> Look:
             progress=access.progress,
             needs_train=True,
         )
+        access.say(f"judging {plural(len(shown.pictures), f'{shown.split} picture')}")
         return Look(found, "", _pictures(weights, shown, access.arithmetic), "")
     except _REASONS as error:
         # Other hints are for other commands.

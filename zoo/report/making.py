@@ -10,6 +10,7 @@ from zoo.report.looking import Access, look
 from zoo.report.page import check_installed
 from zoo.report.single import run_page
 from zoo.runs import open_run, open_several
+from zoo.wording import plural
 
 
 @dataclass(frozen=True)
@@ -40,6 +41,7 @@ def make(runs: Sequence[str], output: Path, access: Access) -> Made:
     notes: list[str] = []
     if len(runs) > 1:
         records = open_several(runs)
+        access.say(f"measuring the latency of {plural(len(records), 'run')}")
         page, notes = comparison_page(records, access.arithmetic)
     else:
         records = [open_run(runs[0])]
@@ -52,6 +54,7 @@ def make(runs: Sequence[str], output: Path, access: Access) -> Made:
         if found.pictures_problem:
             notes.append(f"the page lacks pictures and their figures: {found.pictures_problem}")
         notes += found.pictures.notes if found.pictures else ()
+        access.say("drawing the page")
         page = run_page(records[0], found)
     for record in records:
         notes += [text for text in (record.omission, record.results_problem) if text]

@@ -181,13 +181,27 @@ def _search(directory: Path, depth: int, seen: set[tuple[int, int]]) -> Iterator
 
 def _compared(document: Mapping[str, Any]) -> dict[str, Any]:
     """The settings worth comparing, under dotted keys."""
-    recipe = document.get("resolved_recipe")
+    recipe = _without_surplus(document.get("resolved_recipe"))
     chosen = {key: document[key] for key in _COMPARED if key in document}
     flat = dict(_flat({**chosen, **recipe} if isinstance(recipe, dict) else chosen))
     flat.pop("description", None)  # words about the recipe
     if "seed" in flat:
         flat.pop("train.seed", None)  # the same number
     return flat
+
+
+def _without_surplus(recipe: Any) -> Any:
+    """A recipe without the options of other sources, optimizers and schedules than its own."""
+    from zoo.schema import Dataset, Train  # pydantic takes its time
+
+    if not isinstance(recipe, dict):
+        return recipe
+    kept = dict(recipe)
+    for name, section in (("dataset", Dataset), ("train", Train)):
+        if isinstance(given := recipe.get(name), dict):
+            surplus = section.model_construct(**given).surplus_options()
+            kept[name] = {key: value for key, value in given.items() if key not in surplus}
+    return kept
 
 
 def _flat(document: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:

@@ -34,8 +34,8 @@ def read(path: Path) -> "tuple[pd.DataFrame, str]":
         return nothing, f"{path} is empty or breaks off in its first line."
     try:
         frame = pd.read_csv(io.StringIO(whole), dtype=str, keep_default_na=False)
-    except ValueError as error:  # all of pandas's own are
-        return nothing, f"{path} is no table of epochs: {str(error).strip()}."
+    except ValueError:  # all of pandas's own are, in words of its parser
+        return nothing, f"{path} is no table of epochs: its lines are no CSV of one width."
     if "epoch" not in frame.columns:
         return nothing, f"{path} is no table of epochs: it has no column epoch."
     others = [name for name in frame.columns if name not in COLUMNS]

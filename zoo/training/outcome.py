@@ -63,6 +63,7 @@ def outcome_json(outcome: Outcome) -> dict[str, Any]:
             "loss": test.loss,
             "images": test.images,
             "naive_top1": test.naive_top1,
+            "naive_class": test.naive_class,
         },
         "images_per_second": outcome.images_per_second,
         "seconds": outcome.seconds,

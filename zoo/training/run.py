@@ -28,7 +28,7 @@ from zoo.errors import (
     ZooError,
     is_out_of_memory,
 )
-from zoo.files import check_is_run, disk_errors, remove_leftovers, write_text
+from zoo.files import check_is_no_dash, check_is_run, disk_errors, remove_leftovers, write_text
 from zoo.training.curves import draw
 from zoo.training.engine import Epoch
 from zoo.training.lock import NAME as LOCK
@@ -237,9 +237,11 @@ def check_run_output(output: Path | None, *, force: bool) -> None:
 
     Raises:
         OutputExistsError: `output` exists and `force` is false.
-        UsageError: `force` would remove a directory that no run wrote.
+        UsageError: `force` would remove a directory that no run wrote, or it is `-`.
         RunInUseError: another process is writing it.
     """
+    if output is not None:
+        check_is_no_dash(output)
     if output is None or not os.path.lexists(output) or _is_empty_directory(output):
         return
     if not force:

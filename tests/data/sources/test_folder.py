@@ -109,7 +109,7 @@ def broken(root: Path, how: str) -> Path:
         ("missing", "the class square is missing from test"),
         ("two validations", "val and valid: both mean validation"),
         ("classes beside splits", "and also circle"),
-        ("one class", "only one class, triangle"),
+        ("one class", "one class only, triangle: there is nothing to tell apart"),
     ],
 )
 def test_what_is_wrong_is_named(how: str, reason: str, tmp_path: Path) -> None:

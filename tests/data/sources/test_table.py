@@ -62,7 +62,10 @@ def test_other_names(root: Path) -> None:
         ("path,label\npics/circle/000.png,\n", ":2: a path or a label is missing"),
         ("path,label\npics/none.png,circle\n", ":2: there is no file"),
         ("path,label\npics/circle/000.png\n", ":2: a path or a label is missing"),
-        ("path,label\npics/circle/000.png,circle\n", "only one class, circle"),
+        (
+            "path,label\npics/circle/000.png,circle\n",
+            "one class only, circle: ",
+        ),
         ('path,label\n"pics/circle/000.png,circle\n', "no CSV table"),
         (b"path,label\n\xff,circle\n", "no CSV table in UTF-8"),
         (

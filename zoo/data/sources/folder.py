@@ -54,7 +54,7 @@ def read(_dataset: Dataset, root: Path) -> Found:
         listings = {name: _listing(path) for name, path in splits.items()}
     else:
         listings = {"train": _listing(root)}
-    _check_classes(root, listings)
+    _check_classes(root, listings, splits.get("train", root))
     classes = tuple(sorted(listings["train"].files))
     parts = {name: _pictures(root, listing, classes) for name, listing in listings.items()}
     ignored = sum((listing.ignored for listing in listings.values()), Counter[str]())
@@ -110,7 +110,8 @@ def _listing(directory: Path) -> _Listing:
     return _Listing({name: sorted(paths) for name, paths in files.items()}, ignored)
 
 
-def _check_classes(root: Path, listings: dict[str, _Listing]) -> None:
+def _check_classes(root: Path, listings: dict[str, _Listing], directory: Path) -> None:
+    """Refuses classes that nothing can be learned of; `directory` holds those of training."""
     train = listings["train"].files
     if not train:
         raise DataError(
@@ -123,10 +124,17 @@ def _check_classes(root: Path, listings: dict[str, _Listing]) -> None:
         problems += [f"the class {name} is empty in {split}" for name in empty]
         if split != "train":
             problems += misaligned(split, listing.files, train)
-    if len(train) < 2:
-        problems.append(f"there is only one class, {next(iter(train))}")
     if problems:
-        raise DataError(f"{root}: {'; '.join(problems)}.")
+        raise DataError(
+            f"{root}: {'; '.join(problems)}.",
+            hint="Each class needs pictures for training, and every split the same classes.",
+        )
+    if len(train) < 2:
+        name = next(iter(train))
+        raise DataError(
+            f"{root} holds one class only, {name}: there is nothing to tell apart.",
+            hint=f"Put a directory for each class beside {directory / name}.",
+        )
 
 
 def _pictures(root: Path, listing: _Listing, classes: tuple[str, ...]) -> FilePictures:

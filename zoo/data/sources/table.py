@@ -98,10 +98,15 @@ def _cells(path: Path, file: TextIO, dataset: Dataset) -> Iterator[tuple[int, st
 
 def _check_classes(split: str, labels: set[str], classes: tuple[str, ...]) -> None:
     problems = misaligned(split, labels, classes)
-    if len(classes) < 2:
-        problems.append(f"there is only one class, {classes[0]}")
     if problems:
-        raise DataError(f"{'; '.join(problems)}.")
+        raise DataError(
+            f"{'; '.join(problems)}.", hint="Every table needs pictures of the same classes."
+        )
+    if len(classes) < 2:
+        raise DataError(
+            f"The tables name one class only, {classes[0]}: there is nothing to tell apart.",
+            hint="Two classes are the least.",
+        )
 
 
 def _pictures(root: Path, rows: list[tuple[Path, str]], classes: tuple[str, ...]) -> FilePictures:

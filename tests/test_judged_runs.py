@@ -4,8 +4,8 @@ from pathlib import Path
 from typing import Any
 
 from tests.made_runs import write_run
-from zoo.report.judged import Split, grouped
 from zoo.runs import Record, open_run
+from zoo.runs.judged import Split, grouped
 
 HEAD = "path,hash,split\n"
 

@@ -1,13 +1,12 @@
-"""By which pictures runs were judged, so that only what compares is compared."""
+"""By which pictures runs were judged, so that only what compares is compared. Imports no torch."""
 
+import csv
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from zoo.data.split import read_csv
-from zoo.errors import DataError, DiskError
-from zoo.runs import Record
+from zoo.runs.record import Record
 from zoo.wording import plural
 
 Split = Literal["test", "validation"]
@@ -26,7 +25,7 @@ def grouped(runs: Sequence[tuple[str, Record, Split]]) -> list[Judged]:
     """Runs that were judged by the same pictures together, in the order of the runs.
 
     Args:
-        runs: a letter, what is known of the run, and the split whose accuracy it shows.
+        runs: a letter or a name, what is known of the run, and the split whose accuracy it shows.
     """
     groups: list[list[tuple[str, Record, Split]]] = []
     for run in runs:
@@ -63,9 +62,11 @@ def _settings(record: Record) -> Any:
 
 def _drawn(record: Record, split: Split) -> frozenset[str]:
     """The content hashes of a split that zoo drew; empty where the source has split itself."""
-    with suppress(DataError, DiskError):
-        recorded = read_csv(record.path / "split.csv")
-        return frozenset(digest for digest, part in recorded.items() if part == split)
+    with (
+        suppress(OSError, ValueError, KeyError, csv.Error),
+        (record.path / "split.csv").open(encoding="utf-8", newline="") as file,
+    ):
+        return frozenset(row["hash"] for row in csv.DictReader(file) if row["split"] == split)
     return frozenset()
 
 
