@@ -149,7 +149,7 @@ def test_agreement_decides() -> None:
     theirs[:3] = theirs[:3].roll(1, dims=1)
     compared(ours, theirs)  # 97 of 100
     theirs[3] = theirs[3].roll(1)
-    with pytest.raises(ThresholdError, match=r"for 96\.00% of 100 pictures") as error:
+    with pytest.raises(ThresholdError, match=r"for 96\.00 % of 100 pictures") as error:
         compared(ours, theirs)
     assert error.value.results["parity"]["top1_agreement"] == pytest.approx(0.96)
 
