@@ -26,17 +26,24 @@ def test_a_line_where_nothing_can_move(
     assert capsys.readouterr().err == "decoding 2,000 pictures\npredicting 1,024 pictures\n"
 
 
-def test_bars_on_a_terminal(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
+def a_terminal(monkeypatch: pytest.MonkeyPatch) -> io.StringIO:
+    """In place of standard error, until the test ends."""
+
     class Terminal(io.StringIO):
         def isatty(self) -> bool:
             return True
 
-    screen = Terminal()
-    monkeypatch.setattr("sys.stderr", screen)
+    terminal = Terminal()
+    monkeypatch.setattr("sys.stderr", terminal)
     monkeypatch.setattr(OUTPUT, "quiet", False)
     monkeypatch.setenv("TERM", "xterm")
+    return terminal
+
+
+def test_bars_on_a_terminal(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    screen = a_terminal(monkeypatch)
     with watch.watched(offline=False) as watched:
         assert watched.bars is not None
         watched.downloads.progress(500_000, 1_000_000)
@@ -75,14 +82,7 @@ def test_a_large_folder_says_that_it_is_decoded(tmp_path: Path) -> None:
 
 
 def test_no_bar_leaves_nothing_on_the_screen(monkeypatch: pytest.MonkeyPatch) -> None:
-    class Terminal(io.StringIO):
-        def isatty(self) -> bool:
-            return True
-
-    screen = Terminal()
-    monkeypatch.setattr("sys.stderr", screen)
-    monkeypatch.setattr(OUTPUT, "quiet", False)
-    monkeypatch.setenv("TERM", "xterm")
+    screen = a_terminal(monkeypatch)
     with watch.watched(offline=False):
         OUTPUT.progress("a line")
     assert screen.getvalue() == "a line\n"

@@ -73,7 +73,7 @@ def look(source: Source, picture: Path, label: str | None = None) -> Look:
     """
     modelfile.check_has_head(source)
     description = source.description
-    labels = description.classes or tuple(str(n) for n in range(description.num_classes))
+    labels = description.labels
     if label is not None and label not in labels:
         some = ", ".join(shortened(on_one_line(name), _NAME_LETTERS) for name in labels[:_NAMED])
         more = f" and {len(labels) - _NAMED:,} more" if len(labels) > _NAMED else ""
