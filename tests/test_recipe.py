@@ -181,6 +181,14 @@ def test_where_a_key_belongs_is_said(text: str, suggestion: str, tmp_path: Path)
         ("preprocess: {mean: automatic}", "a number, a list of numbers, or auto"),
         ("preprocess: {mean: 0.5, featurewise_center: true}", "preprocess.mean is surplus"),
         ("train: {epochs: 2, head_epochs: 3}", "must not be more than train.epochs"),
+        ("train: {epochs: 2, head_epochs: 1, unfreeze: 2}", "are more than train.epochs"),
+        ("train: {unfreeze: 2}", "follow train.head_epochs, which are 0"),
+        ("train: {unfreeze: -1}", "must be a number of epochs, or layers by epoch"),
+        ("train: {unfreeze: {}}", "must be a number of epochs, or layers by epoch"),
+        ("train: {unfreeze: {0: layer4}}", "for an epoch, counted from 1, which layers"),
+        ("train: {unfreeze: {2: []}}", "for an epoch, counted from 1, which layers"),
+        ("train: {epochs: 2, unfreeze: {3: layer4}}", "names epoch 3, after train.epochs"),
+        ("train: {head_epochs: 2, unfreeze: {2: layer4}}", "layers learn in epoch 2, but train.h"),
     ],
 )
 def test_options_that_can_not_apply_are_errors(text: str, reason: str, tmp_path: Path) -> None:
@@ -206,6 +214,14 @@ def test_options_with_usual_values(tmp_path: Path) -> None:
     assert augment.rand_augment is None
     assert augment.gaussian_blur is not None
     assert augment.gaussian_blur.sigma == (0.5, 1)
+
+
+def test_layers_by_epoch_survive_json(tmp_path: Path) -> None:
+    loaded = load_recipe(write(tmp_path, "train: {unfreeze: {4: [low, '*.b'], 2: top}}"))
+    assert loaded.train.unfreeze == {2: ("top",), 4: ("low", "*.b")}
+    content = json.loads(json.dumps(loaded.content()))
+    assert Recipe.model_validate(content).train == loaded.train
+    assert load_recipe(write(tmp_path, recipe.resolved_yaml(loaded))).train == loaded.train
 
 
 @pytest.mark.parametrize("name", shipped.names())

@@ -115,6 +115,22 @@ def _class_weights(value: Any) -> Any:
     return weights
 
 
+def _unfreezing(value: Any) -> Any:
+    if type(value) is int and value >= 0:
+        return value
+    by_epoch: dict[int, tuple[str, ...]] = {}
+    for epoch, globs in value.items() if isinstance(value, dict) else ():
+        number = int(epoch) if isinstance(epoch, str) and epoch.isdecimal() else epoch
+        names = (globs,) if isinstance(globs, str) else _as_tuple(globs)
+        are_names = isinstance(names, tuple) and all(isinstance(n, str) and n for n in names)
+        if type(number) is not int or number < 1 or not (names and are_names):
+            raise ValueError("must tell for an epoch, counted from 1, which layers learn from then")
+        by_epoch[number] = names
+    if not by_epoch:
+        raise ValueError("must be a number of epochs, or layers by epoch, such as {2: layer4}")
+    return dict(sorted(by_epoch.items()))
+
+
 def _source_name(value: Any) -> Any:
     if not isinstance(value, str):
         raise ValueError("must be the name of a source")
@@ -163,6 +179,13 @@ AreaShares = Annotated[tuple[float, float], BeforeValidator(_area_shares)]
 SourceName = Annotated[str, BeforeValidator(_source_name)]
 Milestones = Annotated[
     tuple[int, ...], BeforeValidator(_milestones, json_schema_input_type=list[int])
+]
+Unfreezing = Annotated[
+    int | dict[int, tuple[str, ...]],
+    BeforeValidator(
+        _unfreezing,
+        json_schema_input_type=Annotated[int, Field(ge=0)] | dict[str, str | list[str]],
+    ),
 ]
 ClassWeights = Annotated[
     Literal["balanced"] | tuple[float, ...] | dict[str, float] | None,

@@ -1,6 +1,7 @@
 """Training of networks in which layers are frozen."""
 
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,7 @@ from tests.conftest import Ended
 from tests.pictures import write_folder
 from zoo import modelfile
 from zoo.data.loader import TrainingBatches
-from zoo.errors import UsageError, ZooError
+from zoo.errors import RecipeError, UsageError, ZooError
 from zoo.freezing import Choice, freeze_file
 from zoo.precision import Precision
 from zoo.schema import Train
@@ -35,8 +36,9 @@ RECIPES = {
     "everything, bf16": (*ALL_ON, "train.precision=bf16", "train.weight_decay=0.1"),
     "adamw, fp32": (*ALL_ON, "train.precision=fp32", "train.optimizer=adamw",
                     "train.weight_decay=0.1", "augment.mixup=0", "augment.cutmix=0.5"),
-    "unfreezing, sgd": ("train.head_epochs=1", "train.unfreeze_epochs=1", "train.optimizer=sgd",
-                        "train.backbone_lr=0.1", "train.ema_decay=0.9"),
+    "unfreezing by name": ("train.unfreeze={1: dense_1, 2: '*'}", "train.optimizer=sgd"),
+    "unfreezing, sgd": ("train.head_epochs=1", "train.unfreeze=1", "train.optimizer=sgd",
+                        "train.backbone_lr_scale=0.1", "train.ema_decay=0.9"),
 }  # fmt: skip
 
 
@@ -187,8 +189,8 @@ def test_unfreezing_leaves_frozen_what_the_edit_froze() -> None:
     assert [place for place, m in enumerate(network) if not m.training] == [1, 6]
 
 
-def prepared(tmp_path: Path, **request: Any) -> Session:
-    overrides = ("train.epochs=1", *request.pop("overrides", ()))
+def prepared(tmp_path: Path, *, epochs: int = 1, **request: Any) -> Session:
+    overrides = (f"train.epochs={epochs}", *request.pop("overrides", ()))
     return prepare(Request(overrides=overrides, output=tmp_path / "run", **request))
 
 
@@ -211,7 +213,7 @@ def test_a_head_that_starts_fresh_always_learns(trained: Path, tmp_path: Path) -
     pics = write_folder(tmp_path / "pics", count=30)
     session = prepared(tmp_path, model="lenet5", weights=trained, data=pics, freeze=("*",))
     assert "out starts fresh, and so is not frozen" in session.prepared.notes
-    assert "no effect of train.head_epochs and train.backbone_lr" in " ".join(
+    assert "no effect of train.head_epochs and train.backbone_lr_scale" in " ".join(
         session.prepared.notes
     )
     learning = [n for n, p in session.learner.network.named_parameters() if p.requires_grad]
@@ -231,16 +233,45 @@ def test_weights_do_not_bring_what_is_frozen(trained: Path, tmp_path: Path) -> N
     [
         (Choice(everything=True), (), "Every layer of this network is frozen"),
         (Choice(globs=("out",)), ("train.head_epochs=1",), "but the head is frozen"),
+        (Choice(globs=("out",)), ("train.unfreeze={2: f6}",), "but the head is frozen"),
     ],
-    ids=["everything", "the head"],
+    ids=["everything", "the head", "the head, unfreezing"],
 )
 def test_nothing_to_learn(
     choice: Choice, overrides: tuple[str, ...], message: str, trained: Path, tmp_path: Path
 ) -> None:
     freeze_file(str(trained), choice, tmp_path / "frozen")
     with pytest.raises(UsageError, match=message):
-        prepared(tmp_path, model=str(tmp_path / "frozen"), overrides=overrides)
+        prepared(tmp_path, model=str(tmp_path / "frozen"), overrides=overrides, epochs=2)
     assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize(
+    ("globs", "message"),
+    [
+        ("conv1", "train.unfreeze: No layer matches 'conv1'."),
+        ("[c3, c1]", "train.unfreeze names c1, which is frozen in the model or by --freeze."),
+        ("s2", "train.unfreeze names s2, which has no parameters."),
+    ],
+)
+def test_layers_that_can_not_be_unfrozen(
+    globs: str, message: str, trained: Path, tmp_path: Path
+) -> None:
+    unfreeze = f"train.unfreeze={{2: {globs}}}"
+    with pytest.raises(RecipeError, match=re.escape(message)):
+        prepared(tmp_path, model=str(trained), overrides=(unfreeze,), epochs=2, freeze=("c1",))
+
+
+def test_what_unfreezing_leaves_out_is_said(trained: Path, tmp_path: Path) -> None:
+    unfreeze = "train.unfreeze={1: f6, 2: c1}"
+    session = prepared(tmp_path, model=str(trained), overrides=(unfreeze,), epochs=2)
+    note = "train.unfreeze leaves 50,536 of 61,706 parameters as they are"
+    assert note in session.prepared.notes
+    before = modelfile.load(trained).state_dict()
+    finish(session)
+    after = modelfile.load(tmp_path / "run" / "last.safetensors").state_dict()
+    changed = {name.partition(".")[0] for name, t in after.items() if not t.equal(before[name])}
+    assert changed == {"out", "f6", "c1"}
 
 
 @pytest.mark.parametrize(
@@ -272,8 +303,8 @@ def test_what_is_wrong_is_said(
 @pytest.mark.parametrize(
     ("key", "place"),
     [
-        ("backbone_lr_scale", "It is train.backbone_lr."),
-        ("unfreeze", "It is train.head_epochs and train.unfreeze_epochs."),
+        ("backbone_lr", "It is train.backbone_lr_scale."),
+        ("unfreeze_epochs", "It is train.unfreeze."),
         ("freeze", "It is --freeze of zoo train, or zoo freeze."),
     ],
 )

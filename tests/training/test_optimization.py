@@ -31,7 +31,7 @@ def test_frozen_parameters_are_left_out() -> None:
 
 def test_the_head_has_groups_of_its_own() -> None:
     network = nn.Sequential(nn.Linear(4, 3), nn.Linear(3, 2))
-    groups = make_optimizer(network, Train(backbone_lr=0.1), network[1]).param_groups
+    groups = make_optimizer(network, Train(backbone_lr_scale=0.1), network[1]).param_groups
     factors = {id(parameter): group["factor"] for group in groups for parameter in group["params"]}
     assert [factors[id(p)] for p in network[0].parameters()] == [0.1, 0.1]
     assert [factors[id(p)] for p in network[1].parameters()] == [1.0, 1.0]

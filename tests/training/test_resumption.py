@@ -51,7 +51,8 @@ RECIPES = {
         "train.optimizer=rmsprop", "train.schedule=plateau", "train.plateau_patience=1",
     ),
     "one-cycle, patience": ("train.schedule=one-cycle", "train.patience=1", "train.lr=0.1"),
-    "head first": ("train.head_epochs=1", "train.unfreeze_epochs=1", "train.backbone_lr=0.1"),
+    "by name": ("train.unfreeze={1: dense_1, 3: 'conv*'}",),
+    "head first": ("train.head_epochs=1", "train.unfreeze=1", "train.backbone_lr_scale=0.1"),
 }  # fmt: skip
 BATCH, STEPS = 64, 8  # 504 pictures
 FILES = ("last.safetensors", "best.safetensors", "split.csv")
@@ -303,7 +304,7 @@ def test_groups_of_the_optimizer_may_change(stopped: Path) -> None:
         for name, parameter in before.learner.network.named_parameters()
     }
     before.run.release()  # type: ignore[union-attr]
-    session = again(stopped, "train.backbone_lr=0.1", override=True)
+    session = again(stopped, "train.backbone_lr_scale=0.1", override=True)
     for name, parameter in session.learner.network.named_parameters():
         found = session.learner.optimizer.state[parameter]["exp_avg"]
         assert torch.equal(found, moments[name])

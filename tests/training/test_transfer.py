@@ -1,6 +1,7 @@
 """A new head on an old backbone."""
 
 import json
+from collections import OrderedDict
 from pathlib import Path
 
 import pytest
@@ -19,7 +20,7 @@ from zoo.schema import Train
 from zoo.training.engine import train
 from zoo.training.learner import Learner
 from zoo.training.preparation import Request, prepare
-from zoo.training.transfer import frozen_below, top_layers, trainable_share
+from zoo.training.transfer import frozen_below, learning_layers, top_layers, trainable_share
 
 from tests.data.test_loader import PREPROCESSING, pictures  # isort: skip
 
@@ -157,6 +158,23 @@ def test_layers_are_unfrozen_from_the_top_down(share: float, first: int) -> None
     assert [list(network).index(module) for module in kept] == rows
 
 
+def test_layers_are_unfrozen_by_name() -> None:
+    network = nn.Sequential(
+        OrderedDict(
+            flat=nn.Flatten(), low=nn.Linear(4, 4), mid=nn.Sequential(nn.Linear(4, 4)),
+            top=nn.Linear(4, 4), head=nn.Linear(4, 2),
+        )
+    )  # fmt: skip
+    config = Train(epochs=4, unfreeze={2: ("top",), 4: ("m*d", "low")})
+    names = []
+    for epoch in range(1, 5):
+        kept = learning_layers(config, epoch, network, network.head, (4, 1, 1))
+        with frozen_below(network, kept):
+            learning = [name for name, p in network.named_parameters() if p.requires_grad]
+        names.append([name.partition(".")[0] for name in learning if name.endswith("weight")])
+    assert names == [["head"], ["top", "head"], ["top", "head"], ["low", "mid", "top", "head"]]
+
+
 def test_rounding_errors_unfreeze_no_layer() -> None:
     network = nn.Sequential(nn.Flatten(), *(nn.Linear(4, 4) for _ in range(26)))
     kept = top_layers(network, network[26], (4, 1, 1), 7 / 25)
@@ -208,7 +226,7 @@ def test_the_share_that_learns_rises_evenly() -> None:
         train = Train(epochs=7, **config)
         return [trainable_share(train, epoch) for epoch in range(1, 8)]
 
-    assert shares(head_epochs=2, unfreeze_epochs=4) == [0, 0, 0.25, 0.5, 0.75, 1, 1]
+    assert shares(head_epochs=2, unfreeze=4) == [0, 0, 0.25, 0.5, 0.75, 1, 1]
     assert shares(head_epochs=2) == [0, 0, 1, 1, 1, 1, 1]
     assert shares() == [1] * 7
 
@@ -216,7 +234,7 @@ def test_the_share_that_learns_rises_evenly() -> None:
 def test_head_epochs_leave_the_rest_alone_and_then_all_learn() -> None:
     torch.manual_seed(0)
     network = nn.Sequential(nn.Flatten(), nn.Linear(4, 6), nn.BatchNorm1d(6), nn.Linear(6, 12))
-    config = Train(epochs=2, head_epochs=1, backbone_lr=0.1, lr=0.1)
+    config = Train(epochs=2, head_epochs=1, backbone_lr_scale=0.1, lr=0.1)
     batches = TrainingBatches(pictures(12), PREPROCESSING, batch_size=4, seed=0)
     states = [{name: tensor.clone() for name, tensor in network.state_dict().items()}]
     fp32 = Precision("fp32", torch.device("cpu"))

@@ -6,7 +6,7 @@ from typing import ClassVar, Literal, Self
 from pydantic import Field, model_validator
 
 from zoo.schema.section import Section
-from zoo.values import ClassWeights, Milestones, Range, Share
+from zoo.values import ClassWeights, Milestones, Range, Share, Unfreezing
 
 
 class Train(Section):
@@ -68,10 +68,12 @@ class Train(Section):
     """The least change of stop_metric that is progress."""
     head_epochs: int = Field(default=0, ge=0)
     """Epochs at the start that train the head alone, all else frozen."""
-    unfreeze_epochs: int = Field(default=0, ge=0)
+    unfreeze: Unfreezing = 0
     """Epochs after head_epochs over which the layers below the head are unfrozen, from the top
-    down, evenly; 0 unfreezes all at once."""
-    backbone_lr: float = Field(default=1.0, gt=0)
+    down, evenly; 0 unfreezes all at once. Or which layers or blocks learn from which epoch on, by
+    glob, such as {2: layer4, 4: [layer3, layer2]}; those below the head that are not named keep
+    their weights."""
+    backbone_lr_scale: float = Field(default=1.0, gt=0)
     """Factor on the learning rate of everything below the head."""
     precision: Literal["auto", "fp32", "bf16", "fp16"] = "auto"
     """Of forward and backward passes; weights, losses and the optimizer are always fp32. auto is
@@ -93,8 +95,8 @@ class Train(Section):
         "mixup": "augment.mixup",
         "cutmix": "augment.cutmix",
         "augment": "a section of its own",
-        "unfreeze": "train.head_epochs and train.unfreeze_epochs",
-        "backbone_lr_scale": "train.backbone_lr",
+        "unfreeze_epochs": "train.unfreeze",
+        "backbone_lr": "train.backbone_lr_scale",
         "freeze": "--freeze of zoo train, or zoo freeze",
     }
 
@@ -114,13 +116,22 @@ class Train(Section):
 
     @model_validator(mode="after")
     def _epochs_suffice(self) -> Self:
-        for key in ("head_epochs", "unfreeze_epochs", "warmup_epochs"):
+        for key in ("head_epochs", "warmup_epochs"):
             if (getattr(self, key) or 0) > self.epochs:
                 raise ValueError(f"train.{key} must not be more than train.epochs")
-        if self.head_epochs + self.unfreeze_epochs > self.epochs:
-            raise ValueError("train.head_epochs and unfreeze_epochs are more than train.epochs")
-        if self.unfreeze_epochs and not self.head_epochs:
-            raise ValueError("train.unfreeze_epochs follow train.head_epochs, which are 0")
+        if isinstance(self.unfreeze, dict):
+            first, last = min(self.unfreeze), max(self.unfreeze)
+            if first <= self.head_epochs:
+                raise ValueError(
+                    f"train.unfreeze has layers learn in epoch {first}, but train.head_epochs "
+                    f"trains the head alone in the first {self.head_epochs}"
+                )
+            if last > self.epochs:
+                raise ValueError(f"train.unfreeze names epoch {last}, after train.epochs")
+        elif self.head_epochs + self.unfreeze > self.epochs:
+            raise ValueError("train.head_epochs and train.unfreeze are more than train.epochs")
+        elif self.unfreeze and not self.head_epochs:
+            raise ValueError("the epochs of train.unfreeze follow train.head_epochs, which are 0")
         return self
 
     def surplus_options(self) -> set[str]:

@@ -17,7 +17,7 @@ from zoo.heads import split_outputs
 from zoo.training.dropout import cheap_masks
 from zoo.training.learner import STEPS_BETWEEN_CHECKS, Learner
 from zoo.training.schedules import learning_rate
-from zoo.training.transfer import frozen_below, top_layers, trainable_share
+from zoo.training.transfer import frozen_below, learning_layers
 
 _PICTURES_NAMED = 3
 _MANY_STEPS = 1 << 40
@@ -171,10 +171,12 @@ def _costs_nothing(learner: Learner) -> bool:
 def _phase(learner: Learner) -> Iterator[None]:
     """Training mode, with what this epoch leaves frozen."""
     learner.network.train()
-    share = trainable_share(learner.config, learner.position.epoch)
+    network, head = learner.network, learner.head
     kept: Sequence[nn.Module] | None = None
-    if learner.head is not None and share < 1:
-        kept = top_layers(learner.network, learner.head, learner.input_shape, share)
+    if head is not None:
+        kept = learning_layers(
+            learner.config, learner.position.epoch, network, head, learner.input_shape
+        )
     # A compiled network draws its own masks.
     cheap = (
         nullcontext() if learner.config.compile else cheap_masks(learner.network, learner.device)

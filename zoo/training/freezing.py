@@ -1,17 +1,18 @@
 """`zoo train --freeze`, and what a training should know of layers that are frozen."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 from torch import nn
 
 from zoo import frozen, modelfile
 from zoo.description import Description
-from zoo.errors import UsageError
+from zoo.errors import RecipeError, StructureError, UsageError
 from zoo.freezing import ALL_BUT_HEAD, Choice, plan
 from zoo.heads import find_head
 from zoo.layers import Shape
 from zoo.modelfile import Source
 from zoo.schema import Train
+from zoo.training.transfer import unfrozen_layers
 from zoo.weights import Donor
 
 
@@ -86,8 +87,12 @@ def with_frozen(
 def what_is_frozen(
     network: nn.Module, train: Train, description: Description, donor: Donor | None
 ) -> list[str]:
-    """Notes on what will not learn, and on what has no effect for that."""
-    notes = []
+    """Notes on what will not learn, and on what has no effect for that.
+
+    Raises:
+        RecipeError: train.unfreeze names what is not there or can't learn.
+    """
+    notes = _never_unfrozen(network, train, description)
     if donor is not None and donor.description is not None and donor.description.freezes:
         notes.append(
             f"{donor.name} has frozen layers: its weights do not bring that, --freeze does"
@@ -104,7 +109,7 @@ def what_is_frozen(
     head = find_head(network, description.input_shape)
     of_head = {id(p) for p in head.parameters()}
     below_learns = any(p.requires_grad and id(p) not in of_head for p in network.parameters())
-    unused = [key for key in ("head_epochs", "backbone_lr") if key in _changed(train)]
+    unused = [key for key in ("head_epochs", "backbone_lr_scale") if key in _changed(train)]
     if unused and not below_learns:
         names = " and ".join(f"train.{key}" for key in unused)
         notes.append(f"no effect of {names}: all below the head is frozen")
@@ -122,13 +127,47 @@ def check_can_learn(train: Train, network: nn.Module, input_shape: Shape) -> Non
             "Every layer of this network is frozen: nothing would learn.",
             hint="Freeze fewer, or let some learn again: zoo freeze FILE --unfreeze GLOB -o OTHER",
         )
-    if train.head_epochs:
+    starts_late = isinstance(train.unfreeze, dict) and min(train.unfreeze) > 1
+    if train.head_epochs or starts_late:
         head = find_head(network, input_shape)
         if not any(p.requires_grad for p in head.parameters()):
+            key = "head_epochs" if train.head_epochs else "unfreeze"
             raise UsageError(
-                "train.head_epochs trains the head alone at first, but the head is frozen.",
-                hint="--set train.head_epochs=0, or zoo freeze MODEL --unfreeze HEAD -o FILE",
+                f"train.{key} trains the head alone at first, but the head is frozen.",
+                hint=f"--set train.{key}=0, or zoo freeze MODEL --unfreeze HEAD -o FILE",
             )
+
+
+def _never_unfrozen(network: nn.Module, train: Train, description: Description) -> list[str]:
+    """A note on what train.unfreeze leaves out, where it names layers."""
+    if not isinstance(train.unfreeze, dict):
+        return []
+    for epoch, globs in train.unfreeze.items():
+        for glob in globs:
+            _check_learns(glob, _named({epoch: (glob,)}, network))
+    named = [find_head(network, description.input_shape), *_named(train.unfreeze, network)]
+    learning = {id(p) for module in named for p in module.parameters()}
+    free = [p for p in network.parameters() if p.requires_grad]
+    left = sum(p.numel() for p in free if id(p) not in learning)
+    total = sum(p.numel() for p in free)
+    return [f"train.unfreeze leaves {left:,} of {total:,} parameters as they are"] if left else []
+
+
+def _named(by_epoch: Mapping[int, Sequence[str]], network: nn.Module) -> list[nn.Module]:
+    try:
+        return unfrozen_layers(by_epoch, max(by_epoch), network)
+    except StructureError as error:
+        raise RecipeError(f"train.unfreeze: {error.message}", hint=error.hint) from error
+
+
+def _check_learns(glob: str, modules: Sequence[nn.Module]) -> None:
+    parameters = [p for module in modules for p in module.parameters()]
+    if not any(p.requires_grad for p in parameters):
+        why = "is frozen in the model or by --freeze" if parameters else "has no parameters"
+        raise RecipeError(
+            f"train.unfreeze names {glob}, which {why}.",
+            hint="train.unfreeze alone keeps all below the head frozen until its epoch.",
+        )
 
 
 def _changed(train: Train) -> set[str]:

@@ -31,7 +31,7 @@ def make_optimizer(
     decayed = {id(p) for p in parameters if p.ndim >= 2} - of_norms
     groups = [
         {"params": chosen, "weight_decay": decay, "factor": factor}
-        for is_head, factor in ((True, 1.0), (False, train.backbone_lr))
+        for is_head, factor in ((True, 1.0), (False, train.backbone_lr_scale))
         for is_decayed, decay in ((True, train.weight_decay), (False, 0.0))
         if (
             chosen := [

@@ -156,8 +156,8 @@ def assemble(request: Request, world: World) -> tuple[Prepared, Task]:
     notes += description.notes
     if source.path is None and request.weights is None and needs_head(recipe.train):
         notes.append(
-            "train.head_epochs and train.backbone_lr are meant for weights that are trained "
-            "already: --weights FILE"
+            "train.head_epochs, unfreeze and backbone_lr_scale are meant for weights that are "
+            "trained already: --weights FILE"
         )
     check_applies(recipe.augment, description.arguments.in_channels)
     with world.one_after_another():

@@ -104,7 +104,7 @@ def check_network(train: Train, network: nn.Module, input_shape: Shape) -> None:
 
 def needs_head(train: Train) -> bool:
     """Whether the head is treated other than the layers below it."""
-    return train.head_epochs > 0 or train.backbone_lr != 1
+    return bool(train.head_epochs or train.unfreeze) or train.backbone_lr_scale != 1
 
 
 def has_auxiliary_outputs(network: nn.Module, input_shape: Shape) -> bool:

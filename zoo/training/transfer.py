@@ -1,7 +1,7 @@
 """Starting from weights that were trained on something else: a new head on an old backbone."""
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
 from torch import nn
@@ -9,7 +9,7 @@ from torch import nn
 from zoo import frozen
 from zoo.description import Description
 from zoo.heads import in_order
-from zoo.layers import Shape, modes_kept
+from zoo.layers import Shape, modes_kept, paths_matching
 from zoo.schema import Preprocess, Preprocessing, Train
 
 
@@ -47,15 +47,50 @@ def values_text(values: Sequence[float]) -> str:
     return " ".join(f"{value:g}" for value in values)
 
 
+def learning_layers(
+    train: Train, epoch: int, network: nn.Module, head: nn.Module, input_shape: Shape
+) -> list[nn.Module] | None:
+    """What learns in an epoch: the head, and what a recipe has unfrozen by then.
+
+    Args:
+        train: the recipe's section.
+        epoch: counted from 1.
+        network: nothing in it frozen by `frozen_below`.
+        head: one of its layers.
+        input_shape: of the network.
+
+    Returns:
+        What `frozen_below` keeps; None for all.
+    """
+    if isinstance(train.unfreeze, dict):
+        return [head, *unfrozen_layers(train.unfreeze, epoch, network)]
+    return top_layers(network, head, input_shape, trainable_share(train, epoch))
+
+
+def unfrozen_layers(
+    by_epoch: Mapping[int, Sequence[str]], epoch: int, network: nn.Module
+) -> list[nn.Module]:
+    """The layers and blocks that globs have named up to an epoch.
+
+    Raises:
+        StructureError: a glob matches nothing.
+    """
+    reached = [glob for start, globs in by_epoch.items() if start <= epoch for glob in globs]
+    paths = [path for glob in reached for path in paths_matching(network, glob)]
+    return [network.get_submodule(path) for path in paths]
+
+
 def trainable_share(train: Train, epoch: int) -> float:
     """How much of what lies below the head learns in an epoch, counted from 1.
 
-    Nothing during head_epochs; then evenly more over unfreeze_epochs, all of it in their last.
+    Nothing during head_epochs; then evenly more over the epochs of unfreeze, all of it in their
+    last.
     """
+    assert isinstance(train.unfreeze, int)
     later = epoch - train.head_epochs
     if later <= 0:
         return 0.0
-    return min(1.0, later / train.unfreeze_epochs) if train.unfreeze_epochs else 1.0
+    return min(1.0, later / train.unfreeze) if train.unfreeze else 1.0
 
 
 def top_layers(
