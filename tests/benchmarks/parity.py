@@ -19,9 +19,10 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
+import torch
 from torch import nn
 
-from tests.pruning.dense import built
+from tests.pruning.dense import built, settle
 from zoo import modelfile
 from zoo.catalog import CARDS, Architecture
 from zoo.cli.output import Column, Table, percent
@@ -59,6 +60,7 @@ def edited(network: nn.Module, described: Description, variant: str) -> Any:
     """The network with an edit, and its description."""
     if variant == PRUNED:
         edit = prune_channels(network, described.input_shape, ratio=0.3)
+        settle(network, described.input_shape, torch.Generator().manual_seed(0))
         return network, modelfile.with_edits(described, [edit])
     if variant == POPPED:
         for layers in POPS:

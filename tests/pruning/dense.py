@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from zoo import description, modelfile
 from zoo.catalog import find
 from zoo.heads import split_outputs
+from zoo.layers import Shape
 from zoo.pruning.cutting import Cut
 
 
@@ -26,11 +27,17 @@ def built(name: str, side: int | None = None, seed: int = 0) -> tuple[nn.Module,
         if isinstance(module, nn.BatchNorm1d | nn.BatchNorm2d):
             nn.init.normal_(module.weight, 1, 0.1, generator=generator)
             nn.init.normal_(module.bias, 0, 0.1, generator=generator)
+    settle(network, described.input_shape, generator)
+    return network, described
+
+
+@torch.no_grad()
+def settle(network: nn.Module, input_shape: Shape, generator: torch.Generator) -> None:
+    """Gives batch norms the statistics of some pictures; the network is in evaluation mode then."""
     network.train()
-    with torch.no_grad():
-        for _ in range(3):  # statistics
-            network(torch.rand(4, *described.input_shape, generator=generator))
-    return network.eval(), described
+    for _ in range(3):
+        network(torch.rand(4, *input_shape, generator=generator))
+    network.eval()
 
 
 def blind_to(network: nn.Module, cut: Cut) -> nn.Module:

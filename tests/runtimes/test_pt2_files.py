@@ -128,6 +128,10 @@ def test_torch_itself_would_have_run_it(exports: dict[str, Path], tmp_path: Path
             "is no name or expression",
         ),
         (
+            edited(GRAPH, lambda p: nodes(p)[0].update(name="a-b.__class__-c")),
+            "is no name or expression",
+        ),
+        (
             edited(GRAPH, lambda p: size(p).update(expr_str="__import__('os').getcwd()")),
             "is no name or expression",
         ),
@@ -172,6 +176,17 @@ def test_what_no_network_needs_is_refused(
 ) -> None:
     with pytest.raises(ModelFileError, match=match):
         run(repacked(exports["pt2"], tmp_path / "m.pt2", change))
+
+
+def test_names_may_have_a_hyphen(exports: dict[str, Path], tmp_path: Path) -> None:
+    def change(members: dict[str, bytes]) -> None:  # as torchvision names the layers of a RegNet
+        for name in (GRAPH, WEIGHTS):
+            assert b"c1.weight" in members[name]
+            members[name] = members[name].replace(b"c1.weight", b"c1-0.weight")
+
+    path = repacked(exports["pt2"], tmp_path / "m.pt2", change)
+    assert "c1-0.weight" in "".join(torch.export.load(path).state_dict)
+    assert torch.equal(run(path), run(exports["pt2"]))
 
 
 def test_compressed_members_are_refused(exports: dict[str, Path], tmp_path: Path) -> None:

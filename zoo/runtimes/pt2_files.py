@@ -27,7 +27,8 @@ _SAMPLE_INPUTS = "data/sample_inputs/model.pt"
 _MAX_GRAPH_BYTES = 256 << 20
 _MAX_MEMBERS = 100_000
 
-_DOTTED = re.compile(r"(?!.*(?:^|\.)__\w*__(?:\.|$))[\w.]*", re.ASCII)
+_DOTTED = re.compile(r"(?!.*(?:^|[.-])__\w*__(?:[.-]|$))[\w.-]*", re.ASCII)
+"""Modules may have a hyphen in their names, as a RegNet's `block1-0`."""
 _NUMBERED = re.compile(r"(weight|tensor)_\d+", re.ASCII)
 _EXPRESSION = re.compile(
     r"(?:Symbol\('[su]\d++'(?:, (?:integer|positive|nonnegative|real)=True)*+\)"
