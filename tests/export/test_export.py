@@ -16,7 +16,7 @@ import safetensors.torch
 import torch
 from torch import Tensor, nn
 
-from tests.pruning.dense import built
+from tests.pruning.dense import built, settle
 from zoo import export, modelfile
 from zoo.catalog import CARDS, Architecture
 from zoo.data.fit import fit, normalize
@@ -328,6 +328,7 @@ def test_an_edited_network_of_every_family(family: str, edit: str, tmp_path: Pat
         try:
             if edit == "pruned":
                 change: Any = prune_channels(network, described.input_shape, ratio=0.3)
+                settle(network, described.input_shape, torch.Generator().manual_seed(0))
             else:
                 change = Pop(layers=1)
                 network = change.apply(network, described.input_shape)
