@@ -77,6 +77,7 @@ class SeparableConv2d(nn.Module):
     ) -> None:
         super().__init__()
         self.in_channels, self.out_channels = in_channels, out_channels
+        self.multiplier = multiplier
         self.kernel_size, self.stride, self.dilation = kernel_size, stride, dilation
         self.padding: str | int = "same" if padding == "same" else 0
         inner = in_channels * multiplier
@@ -105,6 +106,21 @@ class SeparableConv2d(nn.Module):
             x, self.depthwise_weight, None, self.stride, 0, self.dilation, self.in_channels
         )
         return F.conv2d(x, self.pointwise_weight, self.bias)
+
+    def convolutions(self) -> nn.Sequential:
+        """The same as its two convolutions, which share its weights."""
+        inner = self.in_channels * self.multiplier
+        kind = SameConv2d if self.padding == "same" else nn.Conv2d
+        depthwise = kind(
+            in_channels=self.in_channels, out_channels=inner, kernel_size=self.kernel_size,
+            stride=self.stride, dilation=self.dilation, groups=self.in_channels, bias=False,
+            device="meta",
+        )  # fmt: skip
+        has_bias = self.bias is not None
+        pointwise = nn.Conv2d(inner, self.out_channels, 1, bias=has_bias, device="meta")
+        depthwise.weight, pointwise.weight = self.depthwise_weight, self.pointwise_weight
+        pointwise.bias = self.bias
+        return nn.Sequential(depthwise, pointwise)
 
 
 class SameMaxPool2d(nn.MaxPool2d):
