@@ -84,7 +84,8 @@ class Cut:
         return dict(self.network.named_modules())
 
     def _sizes(self, path: str) -> Sizes:
-        lost, module = self.lost[path], self._modules.get(path)
+        lost: _Lost = self.lost[path]
+        module: nn.Module | Separable | None = self._modules.get(path)
         both = len(lost.both)
         if isinstance(module, nn.Conv2d):
             return ConvolutionSizes(
