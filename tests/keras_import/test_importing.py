@@ -16,6 +16,9 @@ from zoo.architectures.sequential import OutputSigmoid, OutputSoftmax
 from zoo.description import read_description
 from zoo.errors import ModelFileError, NotFoundError, OutputExistsError, UsageError
 from zoo.keras_import import Imported, Scale, import_keras
+from zoo.layer_specs import Activation
+from zoo.summary import summarize
+from zoo.surgery.head import replacing
 
 FILES = (
     "lecture.h5", "convolutional.h5", "convolutional.keras", "functional.h5", "functional.keras",
@@ -162,6 +165,30 @@ def test_the_scale_can_be_told(keras_files: Path, tmp_path: Path) -> None:
     assert (kept.rescale, kept.mean, kept.std) == (1 / 127.5, (1.0,) * 3, (0.5, 0.25, 0.125))
     assert found.description.knows_scale
     assert not any("does not say how" in note for note in found.notes)
+
+
+def test_a_new_head_of_several_classes_in_place_of_a_sigmoid(
+    keras_files: Path, tmp_path: Path
+) -> None:
+    described = imported(keras_files, "binary.h5", tmp_path).description
+    layers = described.arguments.layers
+    assert layers is not None
+    bare = layers[-1].model_copy(update={"activation": None})
+    function = {"name": "output-sigmoid", "value": None}
+    own = Activation.model_validate({"name": "last", "function": function})
+    as_layer = described.arguments.model_copy(update={"layers": (*layers[:-1], bare, own)})
+    pictures = torch.rand(2, *described.input_shape)
+    for arguments, column in ((described.arguments, "softmax"), (as_layer, None)):
+        made = described.model_copy(update={"arguments": arguments})
+        network = modelfile.build(made)
+        assert network(pictures).shape == (2, 2)
+        head = replacing(network, described.input_shape, 10)
+        found = summarize(modelfile.outline(modelfile.with_edits(made, [head])), (3, 12, 12))
+        rows = {row.name: (row.type, row.activation) for row in found.layers}
+        assert rows["dense"] == ("Linear", column)
+        assert rows.get("last", ("Softmax", None)) == ("Softmax", None)
+        assert len(rows) == len(arguments.layers or ())
+        assert head.apply(network, described.input_shape)(pictures).shape == (2, 10)
 
 
 def test_a_last_sigmoid_of_several_outputs_stays(keras_files: Path, tmp_path: Path) -> None:

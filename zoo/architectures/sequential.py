@@ -227,9 +227,19 @@ class OutputSigmoid(nn.Sigmoid):
 
     activation_name = "sigmoid"
 
+    is_own_layer = False
+
     def forward(self, x: Tensor) -> Tensor:
-        """(N, 1) to (N, 2); a head of another width has logits already."""
-        return F.pad(x, (1, 0)) if x.shape[1] == 1 else x
+        """(N, 1) to (N, 2)."""
+        return F.pad(x, (1, 0))
+
+    def for_outputs(self, count: int) -> nn.Module:
+        """A softmax behind a head of several outputs: those are logits already."""
+        if count == 1:
+            return self
+        softmax = OutputSoftmax(dim=1)
+        softmax.is_own_layer = self.is_own_layer  # type: ignore[assignment]
+        return softmax
 
 
 _FUNCTIONS: dict[str, Callable[[Any], nn.Module]] = {
