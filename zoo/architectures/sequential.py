@@ -206,6 +206,29 @@ class Exponential(nn.Module):
         return x.exp()
 
 
+class ShapedReLU(nn.Module):
+    """Keras's ReLU with all its settings.
+
+    Args:
+        slope: below the threshold, of the way down from it.
+        threshold: values up to it count as below.
+        largest: value that is given; None where there is none.
+    """
+
+    activation_name = "relu"
+
+    def __init__(self, slope: float, threshold: float, largest: float | None) -> None:
+        super().__init__()
+        self.slope, self.threshold, self.largest = slope, threshold, largest
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Of the same shape."""
+        above = F.threshold(x, self.threshold, 0.0)
+        if self.largest is not None:
+            above = above.clamp(max=self.largest)
+        return above - self.slope * F.relu(self.threshold - x) if self.slope else above
+
+
 class OutputSoftmax(nn.Softmax):
     """The softmax of the model's output: `predict` takes it, and in training the loss has it.
 
@@ -246,6 +269,7 @@ _FUNCTIONS: dict[str, Callable[[Any], nn.Module]] = {
     "relu": lambda _: nn.ReLU(),
     "relu6": lambda _: nn.ReLU6(),
     "clipped-relu": lambda value: nn.Hardtanh(0.0, value),
+    "shaped-relu": lambda values: ShapedReLU(*values),
     "leaky-relu": nn.LeakyReLU,
     "elu": nn.ELU,
     "selu": lambda _: nn.SELU(),

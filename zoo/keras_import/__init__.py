@@ -15,7 +15,13 @@ from zoo.description import Arguments, Description, describe
 from zoo.errors import ModelFileError, UsageError
 from zoo.files import check_output_file, disk_errors
 from zoo.keras_import.config import KerasLayer, KerasModel, parse
-from zoo.keras_import.conversion import Conversion, Converted, check_vectors, with_output
+from zoo.keras_import.conversion import (
+    Conversion,
+    Converted,
+    check_output,
+    check_vectors,
+    with_output,
+)
 from zoo.keras_import.reading import KerasFile, open_file
 from zoo.layer_specs import Shape
 from zoo.schema import Preprocess
@@ -132,10 +138,14 @@ def _converted(model: KerasModel, shape: Shape, keras_major: int) -> tuple[list[
     denses = sum(layer.kind == "Dense" for layer in model.layers)
     conversion = Conversion(shape, keras_major, denses)
     names = _names(model.layers)
-    layers = [conversion.convert(layer, names[layer.name]) for layer in model.layers]
+    layers, shapes = [], []
+    for layer in model.layers:
+        layers.append(conversion.convert(layer, names[layer.name]))
+        shapes.append(conversion.shape)
+    check_output(model.layers, conversion.shape)
     if len(model.input_shape) == 2:
         check_vectors(layers)
-    layers = with_output(layers, conversion.shape)
+    layers = with_output(layers, shapes)
     try:
         layer_specs.check_chain([layer.spec for layer in layers], shape)
     except ValueError as error:
@@ -220,9 +230,10 @@ def _tensors(
 
 
 def _ends_in(layers: Sequence[Converted], function: str) -> bool:
-    last: Any = layers[-1].spec
-    found = getattr(last, "function", None) or getattr(last, "activation", None)
-    return found is not None and found.name == function
+    """Whether that is the model's output, whatever follows: only there it has that name."""
+    specs: list[Any] = [layer.spec for layer in layers]
+    found = [getattr(one, "function", None) or getattr(one, "activation", None) for one in specs]
+    return any(one is not None and one.name == function for one in found)
 
 
 def _notes(

@@ -25,7 +25,8 @@ _CHANNELWISE = frozenset(
     f"{name}Backward"
     for name in (
         "Relu", "Hardtanh", "Silu", "Hardswish", "Hardsigmoid", "Sigmoid", "Gelu", "Tanh",
-        "LeakyRelu", "Elu", "Softplus", "Mish", "Add", "Sub", "Mul", "Div", "Pow", "Mean",
+        "LeakyRelu", "Elu", "Softplus", "Mish", "Threshold", "Clamp",
+        "Add", "Sub", "Rsub", "Mul", "Div", "Pow", "Mean",
         "ConstantPadNd", "MaxPool2DWithIndices", "AvgPool2D", "AdaptiveAvgPool2D",
         "AdaptiveMaxPool2D", "UpsampleNearest2D", "UpsampleBilinear2D", "NativeDropout", "Clone",
         "Alias", "Permute", "Squeeze", "AsStrided", "T", "Addmm", "Mm", "NativeBatchNorm",
