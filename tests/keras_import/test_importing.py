@@ -24,7 +24,8 @@ FILES = (
     "lecture.h5", "convolutional.h5", "convolutional.keras", "functional.h5", "functional.keras",
     "fully_convolutional.h5", "fully_convolutional.keras", "binary.h5", "binary.keras",
     "perceptron.keras", "features.keras", "keras2_convolutional.h5", "keras2_convolutional.keras",
-    "keras2_functional.h5", "keras2_functional.keras", "keras2_list.h5",
+    "keras2_functional.h5", "keras2_functional.keras", "keras2_list.h5", "kept_sides.h5",
+    "kept_sides.keras", "kept_sides_flat.keras",
 )  # fmt: skip
 MADE_FROM = {"keras2_list": "keras2_convolutional"}
 
@@ -69,10 +70,10 @@ def imported(keras_files: Path, name: str, tmp_path: Path, **options: Any) -> Im
 def outputs(network: nn.Module, pictures: Tensor) -> Tensor:
     """What Keras's model would give: its output's activation is taken here."""
     logits: Tensor = network(pictures)
-    last = list(network.children())[-1]
-    if isinstance(last, OutputSoftmax):
+    kinds = {type(module) for module in network.children()}
+    if OutputSoftmax in kinds:
         return logits.softmax(dim=1)
-    return logits.softmax(dim=1)[:, 1:] if isinstance(last, OutputSigmoid) else logits
+    return logits.softmax(dim=1)[:, 1:] if OutputSigmoid in kinds else logits
 
 
 @EVERY_FILE
@@ -165,6 +166,17 @@ def test_the_scale_can_be_told(keras_files: Path, tmp_path: Path) -> None:
     assert (kept.rescale, kept.mean, kept.std) == (1 / 127.5, (1.0,) * 3, (0.5, 0.25, 0.125))
     assert found.description.knows_scale
     assert not any("does not say how" in note for note in found.notes)
+
+
+def test_a_softmax_below_a_flatten_of_1x1_maps_is_the_output(
+    keras_files: Path, tmp_path: Path
+) -> None:
+    found = imported(keras_files, "kept_sides.keras", tmp_path, classes="abcd")
+    assert [row.type for row in found.after.layers if row.name.startswith("dense")] == [
+        "Conv2d"
+    ] * 2
+    assert [row.activation for row in found.after.layers][-2:] == ["softmax", None]
+    assert not any("softmax" in note for note in found.notes)
 
 
 def test_a_new_head_of_several_classes_in_place_of_a_sigmoid(
