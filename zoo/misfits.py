@@ -27,15 +27,15 @@ class Made:
     def left_behind(self) -> tuple[str, ...]:
         """Notes on what training would mind, and what weights alone do not bring."""
         notes = []
-        if self.description.freezes:
+        if _has_frozen(self.description):
             notes.append(
                 f"{self.name} has frozen layers, but its weights alone do not bring that: "
                 f"{self._train} keeps them frozen"
             )
         if self.description.sparse_tensors:
             notes.append(
-                f"{self.name} has weights pruned to zero, which are to learn again here: "
-                f"{self._train} keeps them zero"
+                f"{self.name} has weights pruned to zero, but its weights alone do not keep them "
+                f"so in training: {self._train} does"
             )
         return tuple(notes)
 
@@ -72,7 +72,8 @@ class Made:
 
     def _how_to_change(self, wanted: Description) -> str:
         said = (
-            f"The weights are those of a {wanted.architecture} without changes ({_words(wanted)})"
+            f"The weights are those of a {wanted.architecture} without the changes of this one "
+            f"({_words(wanted)})"
         )
         settings = [edit for edit in modelfile.edits_of(wanted) if edit.edit == "set"]
         if len(settings) < len(wanted.structure) or not self.is_model:
@@ -82,6 +83,16 @@ class Made:
             f"{said}: zoo build {shlex.quote(self.name)} {flags} -o FILE keeps those of all layers "
             "that stay as they are."
         )
+
+
+def _has_frozen(description: Description) -> bool:
+    """Whether layers are frozen after all of its edits."""
+    frozen: set[str] = set()
+    for edit in description.edits:
+        if edit["edit"] == "freeze":
+            layers = set(edit["layers"])
+            frozen = frozen | layers if edit["frozen"] else frozen - layers
+    return bool(frozen)
 
 
 def _words(description: Description) -> str:

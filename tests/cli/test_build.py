@@ -160,8 +160,8 @@ def test_what_weights_leave_behind_is_said_once(zoo: Zoo, trained: Path, in_tmp:
     assert zoo("freeze", trained, "--first", 3, "-o", "f.safetensors").code == 0
     brought = "classes, preprocessing and recipe come with the weights"
     expected = {
-        "s.safetensors": "s.safetensors has weights pruned to zero, which are to learn again here: "
-        "zoo train s.safetensors keeps them zero",
+        "s.safetensors": "s.safetensors has weights pruned to zero, but its weights alone do not "
+        "keep them so in training: zoo train s.safetensors does",
         "f.safetensors": "f.safetensors has frozen layers, but its weights alone do not bring "
         "that: zoo train f.safetensors keeps them frozen",
     }

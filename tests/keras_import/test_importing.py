@@ -177,6 +177,7 @@ def test_a_softmax_below_a_flatten_of_1x1_maps_is_the_output(
     ] * 2
     assert [row.activation for row in found.after.layers][-2:] == ["softmax", None]
     assert not any("softmax" in note for note in found.notes)
+    assert "a Dense that reads 1×1 maps is a 1×1 convolution here: dense, dense_1" in found.notes
 
 
 def test_a_new_head_of_several_classes_in_place_of_a_sigmoid(

@@ -251,6 +251,13 @@ def _notes(
         yield from _on_output(layers)
     elif not description.classes:
         yield "a Keras file names no classes: without --classes, labels are indices of its outputs"
+    of_maps = [
+        converted.spec.name
+        for layer, converted in zip(model.layers, layers, strict=True)
+        if layer.kind == "Dense" and isinstance(converted.spec, layer_specs.Conv2d)
+    ]
+    if of_maps:
+        yield f"a Dense that reads 1×1 maps is a 1×1 convolution here: {', '.join(of_maps)}"
     if isinstance(layers[0].spec, layer_specs.Rescaling):
         yield f"pictures stay in 0 to 255: {layers[0].spec.name} scales them"
     elif not description.states_scale:
