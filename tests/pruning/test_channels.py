@@ -208,12 +208,21 @@ def test_the_pictures_own_channels_stay() -> None:
     assert network(torch.rand(2, 3, 8, 8)).shape == (2, 5)
 
 
-def test_a_network_that_keras_made_loses_channels(keras_files: Path, tmp_path: Path) -> None:
-    import_keras(keras_files / "fully_convolutional.keras", tmp_path / "m")
-    network, shape = modelfile.load(tmp_path / "m"), (1, 20, 18)
+@pytest.mark.parametrize(
+    ("name", "smaller"),
+    [
+        ("fully_convolutional", ["separable_conv2d", "depthwise_conv2d", "conv2d"]),
+        ("kept_sides", ["conv2d", "batch_normalization", "dense", "dense_1"]),
+    ],
+)
+def test_a_network_that_keras_made_loses_channels(
+    name: str, smaller: list[str], keras_files: Path, tmp_path: Path
+) -> None:
+    described = import_keras(keras_files / f"{name}.keras", tmp_path / "m").description
+    network, shape = modelfile.load(tmp_path / "m"), described.input_shape
     edit = prune_channels(network, shape, ratio=0.5)
-    assert list(edit.layers) == ["separable_conv2d", "depthwise_conv2d", "conv2d"]
-    assert network(torch.rand(2, *shape)).shape == (2, 3)
+    assert list(edit.layers) == smaller
+    assert network(torch.rand(2, *shape)).shape == (2, described.num_classes)
 
 
 def test_global_takes_more_from_some_layers() -> None:

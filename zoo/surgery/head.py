@@ -21,6 +21,8 @@ Form = Literal["pool", "flatten"]
 class OfOutputs(Protocol):
     """A layer after the head that suits a certain number of outputs."""
 
+    training: bool
+
     def for_outputs(self, count: int) -> nn.Module:
         """What takes its place behind a head of so many outputs; itself where nothing has to."""
         ...
