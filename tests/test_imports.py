@@ -47,7 +47,10 @@ MAY_IMPORT = {
     },
     "input_sizes": {"catalog", "description", "layers", "modelfile"},
     "heads": {"layers"},
-    "weights": {"catalog", "description", "exported", "heads", "modelfile", "tensorfile"},
+    "misfits": {"description", "modelfile"},
+    "weights": {
+        "catalog", "description", "exported", "heads", "misfits", "modelfile", "tensorfile",
+    },
     "pretrained": {
         "catalog", "data", "description", "downloads", "modelfile", "places", "published", "schema",
         "tensorfile", "weights",

@@ -98,7 +98,7 @@ def build_file(
         # Only where other classes were asked for, or the head is taken off, does it start fresh.
         keeps_head = num_classes in (None, len(donor.classes)) and not no_top
         grown = transplant(network, donor, description, None if keeps_head else ())
-        notes += () if no_top else grown.notes
+        notes += grown.left_behind if no_top else (*grown.notes, *grown.left_behind)
         description = description.model_copy(update={"origin": donor.origin})
         if donor.description is not None:
             description, inherited = _inheriting(description, donor.description, grown.fresh)
@@ -170,7 +170,7 @@ def _inheriting(
     if donor.training is not None:
         brought = "classes, preprocessing and recipe"
     notes = [f"{brought} come with the weights"]
-    structures = [(one.architecture, one.unfrozen.edits) for one in (donor, description)]
+    structures = [(one.architecture, one.structure) for one in (donor, description)]
     if structures[0] != structures[1]:
         notes.append("the weights were made by a network of another structure")
         known["metrics"] = {}

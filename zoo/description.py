@@ -175,6 +175,15 @@ class Description(BaseModel):
         return self.model_copy(update={"edits": structure})
 
     @property
+    def structure(self) -> tuple[dict[str, Any], ...]:
+        """Edits after which tensors fit no unchanged network, or compute something else.
+
+        What is frozen or sparse is the same network; so is one whose head was replaced by one of
+        its kind for other classes.
+        """
+        return tuple(edit for edit in self.edits if not _keeps_structure(edit))
+
+    @property
     def input_shape(self) -> tuple[int, int, int]:
         """Channels, height, width of the network's input."""
         return (self.arguments.in_channels, *self.arguments.input_size)
@@ -200,6 +209,11 @@ class Description(BaseModel):
     def labels(self) -> tuple[str, ...]:
         """Class names in the order of the outputs; the indices where none are known."""
         return self.classes or tuple(str(index) for index in range(self.num_classes))
+
+
+def _keeps_structure(edit: dict[str, Any]) -> bool:
+    replaces_head = edit["edit"] == "head" and bool(edit.get("layers"))
+    return replaces_head or edit["edit"] in ("freeze", "sparsity")
 
 
 def describe(

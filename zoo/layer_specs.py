@@ -7,9 +7,9 @@ anything is allocated.
 
 import math
 from collections.abc import Sequence
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 Shape = tuple[int, ...]
 """Without the batch: channels, height, width; or the length of a vector."""
@@ -34,11 +34,20 @@ class Function(BaseModel):
     name: Literal[
         "relu", "relu6", "clipped-relu", "leaky-relu", "elu", "selu", "sigmoid", "hard-sigmoid",
         "tanh", "softplus", "softsign", "silu", "hard-silu", "gelu", "mish", "exponential",
-        "linear", "softmax", "log-softmax", "output-softmax", "output-sigmoid",
+        "linear", "softmax", "log-softmax", "output-softmax", "output-sigmoid", "shaped-relu",
     ]  # fmt: skip
-    """The last two belong to the model's output: the network itself gives logits."""
-    value: Number | None = None
-    """Where clipped-relu clips, the slope of leaky-relu, the scale of elu."""
+    """Those of output belong to the model's: the network itself gives logits."""
+    value: Number | tuple[Number, Number, Number | None] | None = None
+    """Where clipped-relu clips, the slope of leaky-relu, the scale of elu; of shaped-relu the slope
+    below its threshold, that threshold, and its largest value, None where there is none."""
+
+    @model_validator(mode="after")
+    def _has_its_value(self) -> Self:
+        needed = {"clipped-relu": 1, "leaky-relu": 1, "elu": 1, "shaped-relu": 3}.get(self.name, 0)
+        given = len(self.value) if isinstance(self.value, tuple) else int(self.value is not None)
+        if given != needed:
+            raise ValueError(f"{self.name} has {needed} values, not {given}")
+        return self
 
 
 class _Layer(BaseModel):

@@ -37,6 +37,22 @@ class CountsItsWork(Protocol):
         ...
 
 
+@runtime_checkable
+class Separable(Protocol):
+    """A layer of ours that is a depthwise convolution and a 1×1 on what it gives."""
+
+    in_channels: int
+    out_channels: int
+    multiplier: int
+    """Maps that the first makes of each channel."""
+    kernel_size: tuple[int, int]
+    """Of the first."""
+
+    def convolutions(self) -> nn.Sequential:
+        """The same as its two convolutions, which share its weights."""
+        ...
+
+
 @dataclass
 class Layer:
     """One row of a network's summary."""

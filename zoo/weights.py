@@ -17,6 +17,7 @@ from zoo.errors import ModelFileError, UsageError
 from zoo.exported import container_of, read_exported
 from zoo.files import disk_errors
 from zoo.heads import auxiliary_heads, from_the_head_on
+from zoo.misfits import Made
 
 # Where training scripts keep the state dict inside what they saved.
 _WRAPPERS = ("state_dict", "model_state_dict", "model", "net", "network")
@@ -39,6 +40,15 @@ class Donor:
     """Tensors that never learned anything: a network keeps its own."""
     notes: tuple[str, ...] = ()
     """What people should know of them."""
+    is_model: bool = False
+    """Whether they are a model file, with which other commands can go on."""
+
+    @property
+    def made(self) -> Made | None:
+        """The network that they were made by, as far as it is known."""
+        if self.description is None:
+            return None
+        return Made(self.name, self.description, self.is_model)
 
     @property
     def classes(self) -> tuple[str, ...]:
@@ -53,6 +63,9 @@ class Transplanted:
     fresh: tuple[str, ...]
     """Layers of the head that start fresh."""
     notes: tuple[str, ...]
+    """On what starts fresh, and on the weights themselves."""
+    left_behind: tuple[str, ...]
+    """Notes on what the weights do not bring."""
 
 
 def read_donor(path: Path) -> Donor:
@@ -88,7 +101,13 @@ def read_donor(path: Path) -> Donor:
     for name, tensor in tensors.items():
         if tensor.layout is not torch.strided or tensor.is_meta or tensor.is_quantized:
             raise ModelFileError(f"{path}: {name} is no plain tensor ({tensor.layout}).")
-    return Donor(str(path), f"{kind}, SHA-256 {sha256_of(path)}", tensors, description)
+    return Donor(
+        str(path),
+        f"{kind}, SHA-256 {sha256_of(path)}",
+        tensors,
+        description,
+        is_model=kind == "a model file",
+    )
 
 
 def read_pickle(path: Path) -> dict[str, Tensor]:
@@ -232,25 +251,9 @@ def transplant(
             network, donor, fresh=fresh, fresh_anyway=bool(donor.classes), auxiliary=auxiliary
         )
     except ModelFileError as error:
-        error.hint = _why_not(donor.description, description) or error.hint
+        error.hint = (donor.made and donor.made.why_not(description)) or error.hint
         raise
     return _transplanted(left_out, donor, auxiliary)
-
-
-def _why_not(made: Description | None, description: Description) -> str | None:
-    """Why the weights of one network may not fit another."""
-    if made is None:
-        return None
-    if made.architecture != description.architecture:
-        return f"The weights are those of {made.architecture}."
-    if made.is_headless and not description.is_headless:
-        return "The weights are those of a network whose top was taken off: --no-top."
-    if made.edits != description.edits:
-        return "The weights are those of a network of another structure: zoo show tells its edits."
-    if made.arguments.input_size != description.arguments.input_size:
-        height, width = made.arguments.input_size
-        return f"The weights were made by a network for pictures of {height}×{width}."
-    return None
 
 
 def auxiliary_tensors(card: Architecture) -> frozenset[str]:
@@ -291,4 +294,5 @@ def _transplanted(
     if whole:
         reason = f": those of {donor.name} learned nothing" if donor.untrained else ""
         notes.append(f"the auxiliary classifiers start fresh{reason}")
-    return Transplanted(layers, (*donor.notes, *notes))
+    left_behind = () if donor.made is None else donor.made.left_behind()
+    return Transplanted(layers, (*donor.notes, *notes), left_behind)

@@ -119,10 +119,60 @@ def test_why_a_model_files_weights_do_not_fit(zoo: Zoo, in_tmp: Path) -> None:
     other = zoo("build", "resnet20", "--weights", "k.safetensors", "-o", "x.safetensors")
     assert other.code == 5
     assert "The weights are those of keras-mnist-cnn." in other.stderr
-    bare = zoo("build", "keras-mnist-cnn", "--weights", "bare.safetensors", "-o", "x.safetensors")
-    assert bare.code == 5
-    assert "whose top was taken off: --no-top." in bare.stderr
     assert "its top was taken off" in zoo("show", "bare.safetensors").stdout
+
+
+def test_what_to_do_with_weights_of_a_changed_network(
+    zoo: Zoo, trained: Path, in_tmp: Path
+) -> None:
+    def hint(*arguments: object) -> str:
+        ended = zoo(*arguments, "--json")
+        assert ended.code == 5, ended.stdout
+        return str(ended.json["error"]["hint"])
+
+    assert zoo("prune", trained, "--pop", 1, "-o", "p.safetensors").code == 0
+    of_popped = "The top of p.safetensors was taken off: zoo train p.safetensors puts a new head on"
+    assert hint("build", "lenet5", "--weights", "p.safetensors", "-o", "x").startswith(of_popped)
+    assert hint("build", "lenet5", "--weights", "p.safetensors", "--no-top", "-o", "x").startswith(
+        of_popped
+    )
+    assert hint("train", "lenet5", "--weights", "p.safetensors", "-o", "x").startswith(of_popped)
+    trains = zoo("train", "p.safetensors", "--recipe", "digits", "--max-steps", 1, "-o", "run")
+    assert trains.code == 0, trains.stderr
+
+    assert zoo("prune", trained, "--channels", 0.5, "-o", "c.safetensors").code == 0
+    assert "zoo train c.safetensors goes on with it" in hint(
+        "build", "lenet5", "--weights", "c.safetensors", "-o", "x"
+    )
+    changed = ["--set", "c1.out_channels=12"]
+    command = hint("build", "lenet5", "--weights", trained, *changed, "-o", "x")
+    found = f"zoo build {trained}/best.safetensors --set c1.out_channels=12 -o FILE"
+    assert found in command
+    assert zoo("build", f"{trained}/best.safetensors", *changed, "-o", "x").code == 0
+
+    assert zoo("build", "lenet5", "--num-classes", 3, "-o", "three.safetensors").code == 0
+    three = hint("build", "lenet5", "--weights", "three.safetensors", "-o", "y")
+    assert "3 classes apart, the network 10: an architecture takes --num-classes 3." in three
+
+
+def test_what_weights_leave_behind_is_said_once(zoo: Zoo, trained: Path, in_tmp: Path) -> None:
+    assert zoo("prune", trained, "--sparsity", 0.9, "-o", "s.safetensors").code == 0
+    assert zoo("freeze", trained, "--first", 3, "-o", "f.safetensors").code == 0
+    brought = "classes, preprocessing and recipe come with the weights"
+    expected = {
+        "s.safetensors": "s.safetensors has weights pruned to zero, but its weights alone do not "
+        "keep them so in training: zoo train s.safetensors does",
+        "f.safetensors": "f.safetensors has frozen layers, but its weights alone do not bring "
+        "that: zoo train f.safetensors keeps them frozen",
+    }
+    for name, note in expected.items():
+        built = zoo("build", "lenet5", "--weights", name, "-o", "built", "--force", "--json")
+        assert built.json["notes"] == [note, brought]
+        once = ("--recipe", "digits", "--max-steps", 1, "--epochs", 1, "--json")
+        ended = zoo("train", "lenet5", "--weights", name, *once, "-o", f"run-{name}").json
+        assert [said for said in ended["notes"] if name in said] == [note]
+    built = zoo("build", "lenet5", "--weights", trained, "-o", "built", "--force", "--json")
+    assert built.json["notes"] == [brought]
 
 
 def test_what_weights_do_not_bring_is_said(zoo: Zoo, in_tmp: Path) -> None:

@@ -10,7 +10,7 @@ import torch
 from zoo.architectures.sequential import Sequential
 from zoo.errors import ModelFileError
 from zoo.keras_import.config import KerasLayer
-from zoo.keras_import.conversion import Conversion, Converted
+from zoo.keras_import.conversion import Conversion, Converted, check_output
 
 NAMES = (
     "relu", "relu6", "leaky_relu", "elu", "selu", "sigmoid", "hard_sigmoid", "tanh", "softplus",
@@ -51,9 +51,51 @@ def test_a_relu_of_every_kind() -> None:
     ):
         found = run(convert("ReLU", shape=(4,), **settings), x)
         assert found.tolist() == [expected]
-    for refused in ({"threshold": 1.0}, {"max_value": 6.0, "negative_slope": 0.1}):
-        with pytest.raises(ModelFileError, match="can't be imported"):
+    for refused in ({"threshold": -1.0}, {"max_value": -6.0}, {"negative_slope": -0.1}):
+        with pytest.raises(ModelFileError, match="is below 0"):
             convert("ReLU", shape=(4,), **refused)
+
+
+# What Keras 3.15 gives for these numbers; one at the threshold counts as below.
+NUMBERS = (-7.0, -0.5, 0.0, 0.5, 1.0, 1.5, 4.0, 6.0, 9.0)
+
+
+@pytest.mark.parametrize(
+    ("settings", "expected"),
+    [
+        ({"threshold": 1.0}, (0, 0, 0, 0, 0, 1.5, 4, 6, 9)),
+        ({"threshold": 1.0, "negative_slope": 0.25},
+         (-2, -0.375, -0.25, -0.125, 0, 1.5, 4, 6, 9)),
+        ({"threshold": 1.0, "max_value": 6.0}, (0, 0, 0, 0, 0, 1.5, 4, 6, 6)),
+        ({"max_value": 6.0, "negative_slope": 0.5}, (-3.5, -0.25, 0, 0.5, 1, 1.5, 4, 6, 6)),
+        ({"threshold": 1.5, "negative_slope": 0.5, "max_value": 4.0},
+         (-4.25, -1, -0.75, -0.5, -0.25, 0, 4, 4, 4)),
+        ({"threshold": 5.0, "max_value": 4.0}, (0, 0, 0, 0, 0, 0, 0, 4, 4)),
+        ({"max_value": 0.0}, (0,) * 9),
+        ({"max_value": 0.0, "negative_slope": 0.5}, (-3.5, -0.25, 0, 0, 0, 0, 0, 0, 0)),
+    ],
+)  # fmt: skip
+def test_a_relu_with_several_settings(
+    settings: dict[str, float], expected: tuple[float, ...]
+) -> None:
+    found = run(convert("ReLU", shape=(9,), **settings), torch.tensor([NUMBERS]))
+    torch.testing.assert_close(found, torch.tensor([expected], dtype=torch.float32))
+
+
+def test_a_dense_of_1x1_maps_needs_a_flatten_to_end_with() -> None:
+    pool = KerasLayer("GlobalMaxPooling2D", "pool", {"keepdims": True})
+    dense = KerasLayer("Dense", "dense", {"units": 3})
+    conversion = Conversion((4, 8, 8), 3, denses=1)
+    layers = [pool, dense, KerasLayer("Softmax", "softmax", {})]
+    for layer in layers:
+        conversion.convert(layer, layer.name)
+    assert conversion.shape == (3, 1, 1)
+    with pytest.raises(ModelFileError, match="no Flatten follows") as refused:
+        check_output(layers, conversion.shape)
+    assert refused.value.message.startswith("dense (Dense): ")
+    flatten = KerasLayer("Flatten", "flatten", {})
+    conversion.convert(flatten, "flatten")
+    check_output([*layers, flatten], conversion.shape)
 
 
 def test_keras_2_called_the_slope_alpha() -> None:

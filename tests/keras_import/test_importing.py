@@ -16,12 +16,16 @@ from zoo.architectures.sequential import OutputSigmoid, OutputSoftmax
 from zoo.description import read_description
 from zoo.errors import ModelFileError, NotFoundError, OutputExistsError, UsageError
 from zoo.keras_import import Imported, Scale, import_keras
+from zoo.layer_specs import Activation
+from zoo.summary import summarize
+from zoo.surgery.head import replacing
 
 FILES = (
     "lecture.h5", "convolutional.h5", "convolutional.keras", "functional.h5", "functional.keras",
     "fully_convolutional.h5", "fully_convolutional.keras", "binary.h5", "binary.keras",
     "perceptron.keras", "features.keras", "keras2_convolutional.h5", "keras2_convolutional.keras",
-    "keras2_functional.h5", "keras2_functional.keras", "keras2_list.h5",
+    "keras2_functional.h5", "keras2_functional.keras", "keras2_list.h5", "kept_sides.h5",
+    "kept_sides.keras", "kept_sides_flat.keras",
 )  # fmt: skip
 MADE_FROM = {"keras2_list": "keras2_convolutional"}
 
@@ -66,10 +70,10 @@ def imported(keras_files: Path, name: str, tmp_path: Path, **options: Any) -> Im
 def outputs(network: nn.Module, pictures: Tensor) -> Tensor:
     """What Keras's model would give: its output's activation is taken here."""
     logits: Tensor = network(pictures)
-    last = list(network.children())[-1]
-    if isinstance(last, OutputSoftmax):
+    kinds = {type(module) for module in network.children()}
+    if OutputSoftmax in kinds:
         return logits.softmax(dim=1)
-    return logits.softmax(dim=1)[:, 1:] if isinstance(last, OutputSigmoid) else logits
+    return logits.softmax(dim=1)[:, 1:] if OutputSigmoid in kinds else logits
 
 
 @EVERY_FILE
@@ -162,6 +166,42 @@ def test_the_scale_can_be_told(keras_files: Path, tmp_path: Path) -> None:
     assert (kept.rescale, kept.mean, kept.std) == (1 / 127.5, (1.0,) * 3, (0.5, 0.25, 0.125))
     assert found.description.knows_scale
     assert not any("does not say how" in note for note in found.notes)
+
+
+def test_a_softmax_below_a_flatten_of_1x1_maps_is_the_output(
+    keras_files: Path, tmp_path: Path
+) -> None:
+    found = imported(keras_files, "kept_sides.keras", tmp_path, classes="abcd")
+    assert [row.type for row in found.after.layers if row.name.startswith("dense")] == [
+        "Conv2d"
+    ] * 2
+    assert [row.activation for row in found.after.layers][-2:] == ["softmax", None]
+    assert not any("softmax" in note for note in found.notes)
+    assert "a Dense that reads 1×1 maps is a 1×1 convolution here: dense, dense_1" in found.notes
+
+
+def test_a_new_head_of_several_classes_in_place_of_a_sigmoid(
+    keras_files: Path, tmp_path: Path
+) -> None:
+    described = imported(keras_files, "binary.h5", tmp_path).description
+    layers = described.arguments.layers
+    assert layers is not None
+    bare = layers[-1].model_copy(update={"activation": None})
+    function = {"name": "output-sigmoid", "value": None}
+    own = Activation.model_validate({"name": "last", "function": function})
+    as_layer = described.arguments.model_copy(update={"layers": (*layers[:-1], bare, own)})
+    pictures = torch.rand(2, *described.input_shape)
+    for arguments, column in ((described.arguments, "softmax"), (as_layer, None)):
+        made = described.model_copy(update={"arguments": arguments})
+        network = modelfile.build(made)
+        assert network(pictures).shape == (2, 2)
+        head = replacing(network, described.input_shape, 10)
+        found = summarize(modelfile.outline(modelfile.with_edits(made, [head])), (3, 12, 12))
+        rows = {row.name: (row.type, row.activation) for row in found.layers}
+        assert rows["dense"] == ("Linear", column)
+        assert rows.get("last", ("Softmax", None)) == ("Softmax", None)
+        assert len(rows) == len(arguments.layers or ())
+        assert head.apply(network, described.input_shape)(pictures).shape == (2, 10)
 
 
 def test_a_last_sigmoid_of_several_outputs_stays(keras_files: Path, tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from zoo import description, modelfile
+from zoo.architectures.sequential import SeparableConv2d
 from zoo.catalog import find
 from zoo.heads import split_outputs
 from zoo.layers import Shape
@@ -59,6 +60,8 @@ def blind_to(network: nn.Module, cut: Cut) -> nn.Module:
         if isinstance(module, nn.Conv2d | nn.Linear):
             width = module.weight.shape[1]
             module.weight.data[:, [place for place in lost.inputs if place < width]] = 0
+        if isinstance(module, SeparableConv2d):
+            module.pointwise_weight.data[:, list(lost.inputs)] = 0
     return dense
 
 

@@ -5,6 +5,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -18,6 +19,7 @@ from zoo.catalog import CARDS, Architecture
 from zoo.errors import StructureError, UsageError
 from zoo.export import export_file
 from zoo.heads import find_head
+from zoo.keras_import import import_keras
 from zoo.pruning.channels import candidates, prune_channels
 from zoo.pruning.choosing import Importance, Policy, Scored, chosen
 from zoo.pruning.cutting import Cut
@@ -138,6 +140,90 @@ def test_grouped_convolutions_keep_their_groups() -> None:
     ]
     picture = torch.rand(2, *shape)
     torch.testing.assert_close(network(picture), dense(picture))
+
+
+def separable(name: str, inputs: int, outputs: int, multiplier: int = 1, **others: Any) -> Any:
+    """A Keras SeparableConv2D as a model file says it."""
+    window = {"kernel_size": (3, 3), "stride": (1, 1), "dilation": (1, 1), "padding": "same"}
+    return {
+        "type": "separable-conv2d", "name": name, "in_channels": inputs, "out_channels": outputs,
+        "multiplier": multiplier, "bias": True, **window, **others,
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize("importance", ["taylor", "l2", "random"])
+def test_separable_convolutions_lose_channels(importance: Importance, tmp_path: Path) -> None:
+    arguments = description.Arguments.model_validate({
+        "num_classes": 5, "in_channels": 3, "input_size": (12, 12), "layers": [
+            separable("first", 3, 8, activation={"name": "relu"}),
+            {"type": "batch-norm", "name": "norm", "num_features": 8, "of_maps": True,
+             "eps": 1e-3, "momentum": 0.01},
+            separable("second", 8, 12, stride=(2, 2), padding="valid", bias=False),
+            separable("twice", 12, 6, multiplier=2),
+            {"type": "conv2d", "name": "conv", "in_channels": 6, "out_channels": 8,
+             "kernel_size": (3, 3)},
+            {"type": "flatten", "name": "flatten"},
+            {"type": "linear", "name": "out", "in_features": 72, "out_features": 5},
+        ],
+    })  # fmt: skip
+    described = description.describe("keras-sequential", 5, 3, (12, 12)).model_copy(
+        update={"arguments": arguments}
+    )
+    shape = described.input_shape
+    network = modelfile.build(described)
+    settle(network, shape, torch.Generator().manual_seed(0))
+    names, policy = list(network.state_dict()), Policy(importance)
+
+    def gradients(given: nn.Module) -> dict[str, torch.Tensor]:
+        return {name: torch.rand_like(p) for name, p in given.named_parameters()}
+
+    found = candidates(network, shape, policy=policy, gradients=gradients)
+    assert list(network.state_dict()) == names
+    assert {scored.group.root for scored in found} == {"first", "twice", "conv"}
+    assert all(scored.scores.std() > 0 for scored in found)
+    cut = Cut.of(network, chosen(found, 0.5, policy))
+    dense, edit = blind_to(network, cut), cut.apply(shape)
+    assert edit is not None
+    sizes = {path: size.model_dump() for path, size in edit.layers.items()}
+    assert sizes["first"] == {"in_channels": 3, "out_channels": 4, "multiplier": 1}
+    assert sizes["second"] == {"in_channels": 4, "out_channels": 12, "multiplier": 1}
+    assert sizes["twice"] == {"in_channels": 12, "out_channels": 3, "multiplier": 2}
+    picture = torch.rand(2, *shape)
+    with torch.no_grad():
+        actual = network(picture)
+        torch.testing.assert_close(actual, dense(picture))
+    modelfile.save(tmp_path / "m", network, modelfile.with_edits(described, [edit]))
+    again = modelfile.load(tmp_path / "m")
+    with torch.no_grad():
+        assert torch.equal(again(picture), actual)
+    again.train()(picture).sum().backward()
+    assert again.get_parameter("first.pointwise_weight").grad.shape == (4, 3, 1, 1)
+
+
+def test_the_pictures_own_channels_stay() -> None:
+    network = nn.Sequential(
+        nn.Conv2d(3, 3, 3, groups=3), nn.Conv2d(3, 8, 1), nn.Flatten(), nn.Linear(8 * 36, 5)
+    ).eval()
+    edit = prune_channels(network, (3, 8, 8), ratio=0.5)
+    assert list(edit.layers) == ["1", "3"]
+    assert network(torch.rand(2, 3, 8, 8)).shape == (2, 5)
+
+
+@pytest.mark.parametrize(
+    ("name", "smaller"),
+    [
+        ("fully_convolutional", ["separable_conv2d", "depthwise_conv2d", "conv2d"]),
+        ("kept_sides", ["conv2d", "batch_normalization", "dense", "dense_1"]),
+    ],
+)
+def test_a_network_that_keras_made_loses_channels(
+    name: str, smaller: list[str], keras_files: Path, tmp_path: Path
+) -> None:
+    described = import_keras(keras_files / f"{name}.keras", tmp_path / "m").description
+    network, shape = modelfile.load(tmp_path / "m"), described.input_shape
+    edit = prune_channels(network, shape, ratio=0.5)
+    assert list(edit.layers) == smaller
+    assert network(torch.rand(2, *shape)).shape == (2, described.num_classes)
 
 
 def test_global_takes_more_from_some_layers() -> None:

@@ -77,6 +77,7 @@ class SeparableConv2d(nn.Module):
     ) -> None:
         super().__init__()
         self.in_channels, self.out_channels = in_channels, out_channels
+        self.multiplier = multiplier
         self.kernel_size, self.stride, self.dilation = kernel_size, stride, dilation
         self.padding: str | int = "same" if padding == "same" else 0
         inner = in_channels * multiplier
@@ -105,6 +106,21 @@ class SeparableConv2d(nn.Module):
             x, self.depthwise_weight, None, self.stride, 0, self.dilation, self.in_channels
         )
         return F.conv2d(x, self.pointwise_weight, self.bias)
+
+    def convolutions(self) -> nn.Sequential:
+        """The same as its two convolutions, which share its weights."""
+        inner = self.in_channels * self.multiplier
+        kind = SameConv2d if self.padding == "same" else nn.Conv2d
+        depthwise = kind(
+            in_channels=self.in_channels, out_channels=inner, kernel_size=self.kernel_size,
+            stride=self.stride, dilation=self.dilation, groups=self.in_channels, bias=False,
+            device="meta",
+        )  # fmt: skip
+        has_bias = self.bias is not None
+        pointwise = nn.Conv2d(inner, self.out_channels, 1, bias=has_bias, device="meta")
+        depthwise.weight, pointwise.weight = self.depthwise_weight, self.pointwise_weight
+        pointwise.bias = self.bias
+        return nn.Sequential(depthwise, pointwise)
 
 
 class SameMaxPool2d(nn.MaxPool2d):
@@ -190,6 +206,29 @@ class Exponential(nn.Module):
         return x.exp()
 
 
+class ShapedReLU(nn.Module):
+    """Keras's ReLU with all its settings.
+
+    Args:
+        slope: below the threshold, of the way down from it.
+        threshold: values up to it count as below.
+        largest: value that is given; None where there is none.
+    """
+
+    activation_name = "relu"
+
+    def __init__(self, slope: float, threshold: float, largest: float | None) -> None:
+        super().__init__()
+        self.slope, self.threshold, self.largest = slope, threshold, largest
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Of the same shape."""
+        above = F.threshold(x, self.threshold, 0.0)
+        if self.largest is not None:
+            above = above.clamp(max=self.largest)
+        return above - self.slope * F.relu(self.threshold - x) if self.slope else above
+
+
 class OutputSoftmax(nn.Softmax):
     """The softmax of the model's output: `predict` takes it, and in training the loss has it.
 
@@ -211,15 +250,26 @@ class OutputSigmoid(nn.Sigmoid):
 
     activation_name = "sigmoid"
 
+    is_own_layer = False
+
     def forward(self, x: Tensor) -> Tensor:
-        """(N, 1) to (N, 2); a head of another width has logits already."""
-        return F.pad(x, (1, 0)) if x.shape[1] == 1 else x
+        """(N, 1) to (N, 2)."""
+        return F.pad(x, (1, 0))
+
+    def for_outputs(self, count: int) -> nn.Module:
+        """A softmax behind a head of several outputs: those are logits already."""
+        if count == 1:
+            return self
+        softmax = OutputSoftmax(dim=1)
+        softmax.is_own_layer = self.is_own_layer  # type: ignore[assignment]
+        return softmax
 
 
 _FUNCTIONS: dict[str, Callable[[Any], nn.Module]] = {
     "relu": lambda _: nn.ReLU(),
     "relu6": lambda _: nn.ReLU6(),
     "clipped-relu": lambda value: nn.Hardtanh(0.0, value),
+    "shaped-relu": lambda values: ShapedReLU(*values),
     "leaky-relu": nn.LeakyReLU,
     "elu": nn.ELU,
     "selu": lambda _: nn.SELU(),

@@ -144,6 +144,7 @@ _KERAS_TYPES = {
     "Linear": "Dense",
     "MaxPool2d": "MaxPooling2D",
     "SeparableConv2d": "SeparableConv2D",
+    "ShapedReLU": "ReLU",
     "ZeroPad2d": "ZeroPadding2D",
 }
 

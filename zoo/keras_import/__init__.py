@@ -2,10 +2,9 @@
 
 import hashlib
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -15,7 +14,14 @@ from zoo.description import Arguments, Description, describe
 from zoo.errors import ModelFileError, UsageError
 from zoo.files import check_output_file, disk_errors
 from zoo.keras_import.config import KerasLayer, KerasModel, parse
-from zoo.keras_import.conversion import Conversion, Converted, check_vectors, with_output
+from zoo.keras_import.conversion import (
+    Conversion,
+    Converted,
+    check_output,
+    check_vectors,
+    with_output,
+)
+from zoo.keras_import.notes import ends_in, said_of
 from zoo.keras_import.reading import KerasFile, open_file
 from zoo.layer_specs import Shape
 from zoo.schema import Preprocess
@@ -81,7 +87,7 @@ def import_keras(
                 f"Its layers have {parameters:,} parameters, more than {file.size:,} bytes hold."
             )
         arguments = Arguments(
-            num_classes=2 if _ends_in(layers, "output-sigmoid") else after[0],
+            num_classes=2 if ends_in(layers, "output-sigmoid") else after[0],
             in_channels=shape[0],
             input_size=(shape[1], shape[2]),
             layers=tuple(layer.spec for layer in layers),
@@ -97,7 +103,7 @@ def import_keras(
     # On shapes alone: a few weights can make maps of any size.
     outline = modelfile.outline(description)
     found = summarize(outline, description.input_shape, name=source.name)
-    notes = tuple(_notes(model, layers, after, description))
+    notes = tuple(said_of(model, layers, _names(model.layers), after, description))
     return Imported(output, description, found, notes)
 
 
@@ -132,10 +138,14 @@ def _converted(model: KerasModel, shape: Shape, keras_major: int) -> tuple[list[
     denses = sum(layer.kind == "Dense" for layer in model.layers)
     conversion = Conversion(shape, keras_major, denses)
     names = _names(model.layers)
-    layers = [conversion.convert(layer, names[layer.name]) for layer in model.layers]
+    layers, shapes = [], []
+    for layer in model.layers:
+        layers.append(conversion.convert(layer, names[layer.name]))
+        shapes.append(conversion.shape)
+    check_output(model.layers, conversion.shape)
     if len(model.input_shape) == 2:
         check_vectors(layers)
-    layers = with_output(layers, conversion.shape)
+    layers = with_output(layers, shapes)
     try:
         layer_specs.check_chain([layer.spec for layer in layers], shape)
     except ValueError as error:
@@ -217,68 +227,3 @@ def _tensors(
         raise ModelFileError(f"Weights that are not finite: {', '.join(broken[:5])}.")
     # Counters of batches: Keras has none, and PyTorch uses them only without a momentum.
     return {**{name: t for name, t in network.state_dict().items() if not t.is_meta}, **tensors}
-
-
-def _ends_in(layers: Sequence[Converted], function: str) -> bool:
-    last: Any = layers[-1].spec
-    found = getattr(last, "function", None) or getattr(last, "activation", None)
-    return found is not None and found.name == function
-
-
-def _notes(
-    model: KerasModel, layers: Sequence[Converted], after: Shape, description: Description
-) -> Iterator[str]:
-    """What the user should know."""
-    names = _names(model.layers)
-    renamed = [f"{theirs} is {ours}" for theirs, ours in names.items() if theirs != ours]
-    if renamed:
-        yield f"layers renamed: {', '.join(renamed)}"
-    if description.arguments.tells_no_classes:
-        kind = "maps" if len(after) > 1 else "a single number"
-        yield f"the model ends in {kind}: it gives features and tells no classes apart"
-    elif not any(_ends_in(layers, name) for name in ("output-softmax", "output-sigmoid")):
-        yield from _on_output(layers)
-    elif not description.classes:
-        yield "a Keras file names no classes: without --classes, labels are indices of its outputs"
-    if isinstance(layers[0].spec, layer_specs.Rescaling):
-        yield f"pictures stay in 0 to 255: {layers[0].spec.name} scales them"
-    elif not description.states_scale:
-        yield (
-            "a Keras file does not say how pictures were scaled in training: until a recipe, "
-            "--rescale, --mean or --std does, they are scaled to [0, 1] and no more"
-        )
-    frozen = [
-        names[layer.name] for layer in model.layers if layer.settings.get("trainable") is False
-    ]
-    if frozen:
-        yield f"frozen in Keras, trainable here: {', '.join(frozen)}"
-    penalized = [
-        names[layer.name]
-        for layer in model.layers
-        if any(value for key, value in layer.settings.items() if key.endswith("_regularizer"))
-    ]
-    if penalized:
-        yield f"penalties on weights are left out (see train.weight_decay): {', '.join(penalized)}"
-    if others := {name for layer in model.layers if (name := _policy(layer)) != "float32"}:
-        yield f"Keras computed in {', '.join(sorted(others))}; the weights are float32 here"
-
-
-def _on_output(layers: Sequence[Converted]) -> Iterator[str]:
-    last: Any = layers[-1].spec
-    function = getattr(last, "function", None) or getattr(last, "activation", None)
-    if function is not None and function.name not in ("linear", "log-softmax"):
-        yield (
-            f"the model ends in {function.name}, not in a softmax: predict and evaluate take its "
-            "outputs for logits, so the likeliest label is Keras's and the probability is not"
-        )
-    else:
-        yield "the model ends without a softmax: its outputs are taken for logits"
-
-
-def _policy(layer: KerasLayer) -> str:
-    """The arithmetic of a layer."""
-    found = layer.settings.get("dtype")
-    if isinstance(found, dict):
-        config = found.get("config")
-        found = config.get("name") if isinstance(config, dict) else None
-    return found if isinstance(found, str) else "float32"

@@ -5,7 +5,7 @@ gives the same values in another order, so the weights of what reads them are pu
 """
 
 import math
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -83,7 +83,8 @@ class Conversion:
             layer.refuse(str(error))
         settings.check_all_read()
         if isinstance(converted.spec, specs.Linear):
-            self.maps, self.denses = None, self.denses - 1
+            self.maps = None
+        self.denses -= layer.kind == "Dense"
         return converted
 
 
@@ -102,6 +103,11 @@ def _turn_dense(maps: Shape | None, kernel: "Array") -> "Array":
         kernel = kernel.reshape(height, width, channels, -1).transpose(2, 0, 1, 3)
         kernel = kernel.reshape(channels * height * width, -1)
     return kernel.T
+
+
+def _turn_dense_of_maps(kernel: "Array") -> "Array":
+    """(inputs, outputs) as the kernel of a 1×1 convolution."""
+    return kernel.T[..., None, None]
 
 
 def _own_function(conversion: Conversion, settings: Settings) -> Function | None:
@@ -236,15 +242,22 @@ def _flatten(conversion: Conversion, settings: Settings, name: str) -> Converted
 
 
 def _dense(conversion: Conversion, settings: Settings, name: str) -> Converted:
+    inputs, outputs = conversion.shape[0], settings.whole("units")
+    has_bias, function = settings.switch("use_bias"), _own_function(conversion, settings)
+    if conversion.shape[1:] == (1, 1):  # after a global pooling that keeps them
+        of_maps = specs.Conv2d(
+            name=name, in_channels=inputs, out_channels=outputs, kernel_size=(1, 1), bias=has_bias,
+            activation=function,
+        )  # fmt: skip
+        kernel = Weight(("kernel",), (inputs, outputs), f"{name}.weight", _turn_dense_of_maps)
+        return Converted(of_maps, (kernel, *_bias(name, outputs, has_bias)))
     if len(conversion.shape) != 1:
         settings.layer.refuse(
             "it gets maps, not a vector", "In Keras, a Flatten or a global pooling comes before it."
         )
-    inputs, outputs = conversion.shape[0], settings.whole("units")
     spec = specs.Linear(
-        name=name, in_features=inputs, out_features=outputs, bias=settings.switch("use_bias"),
-        activation=_own_function(conversion, settings),
-    )  # fmt: skip
+        name=name, in_features=inputs, out_features=outputs, bias=has_bias, activation=function
+    )
     turn = partial(_turn_dense, conversion.maps)
     kernel = Weight(("kernel",), (inputs, outputs), f"{name}.weight", turn)
     return Converted(spec, (kernel, *_bias(name, outputs, spec.bias)))
@@ -292,9 +305,11 @@ def _activation(conversion: Conversion, settings: Settings, name: str) -> Conver
 def _relu(_conversion: Conversion, settings: Settings, name: str) -> Converted:
     largest = settings.number("max_value")
     slope, threshold = (settings.number(key) or 0.0 for key in ("negative_slope", "threshold"))
-    if threshold or (largest is not None and (slope or largest <= 0)):
-        settings.layer.refuse("its threshold, or its slope with a max_value, can't be imported")
-    if largest is not None:
+    if min(slope, threshold, largest or 0.0) < 0:
+        settings.layer.refuse("its max_value, negative_slope or threshold is below 0")
+    if threshold or (largest is not None and (slope or largest == 0)):
+        function = Function(name="shaped-relu", value=(slope, threshold, largest))
+    elif largest is not None:
         function = Function(name="clipped-relu", value=largest)
         function = Function(name="relu6") if largest == 6 else function
     else:
@@ -352,14 +367,21 @@ _CONVERTERS: dict[str, Callable[[Conversion, Settings, str], Converted]] = {
 }
 
 
-def with_output(layers: list[Converted], shape: Shape) -> list[Converted]:
+def with_output(layers: list[Converted], shapes: Sequence[Shape]) -> list[Converted]:
     """The layers with a last softmax, or a lone sigmoid, as the model's output.
+
+    A Flatten may follow it: of 1×1 maps, that gives the same values.
 
     Args:
         layers: in order.
-        shape: of what the last one gives.
+        shapes: of what each one gives.
     """
-    last = layers[-1].spec
+    shape = shapes[-1]
+    computing = [n for n, layer in enumerate(layers) if not isinstance(layer.spec, specs.Flatten)]
+    if not computing or math.prod(shapes[computing[-1]][1:]) > 1:
+        return layers
+    place = computing[-1]
+    last = layers[place].spec
     own = isinstance(last, specs.Activation)
     function = last.function if isinstance(last, specs.Activation) else getattr(
         last, "activation", None
@@ -374,7 +396,26 @@ def with_output(layers: list[Converted], shape: Shape) -> list[Converted]:
         return layers
     of_output = Function.model_validate({"name": name})
     changed = last.model_copy(update={"function" if own else "activation": of_output})
-    return [*layers[:-1], Converted(changed, layers[-1].weights)]
+    return [*layers[:place], Converted(changed, layers[place].weights), *layers[place + 1 :]]
+
+
+def check_output(layers: Sequence[KerasLayer], shape: Shape) -> None:
+    """Refuses a Dense whose outputs are maps to the end: Keras gives (1, 1, units) there.
+
+    Args:
+        layers: in order.
+        shape: of what the last one gives.
+
+    Raises:
+        ModelFileError: no Flatten follows it.
+    """
+    denses = [layer for layer in layers if layer.kind == "Dense"]
+    if shape[1:] == (1, 1) and denses:
+        denses[-1].refuse(
+            "it gets and gives 1×1 maps, as the global pooling before it keeps those (keepdims), "
+            "and no Flatten follows: the model's outputs are no vector",
+            "Add a Flatten behind the pooling in Keras, or leave keepdims out, and save it again.",
+        )
 
 
 def check_vectors(layers: list[Converted]) -> None:

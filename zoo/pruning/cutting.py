@@ -7,7 +7,7 @@ from functools import cached_property
 import torch
 from torch import Tensor, nn
 
-from zoo.layers import Shape
+from zoo.layers import Separable, Shape
 from zoo.pruning.dependencies import Group
 from zoo.surgery import Channels
 from zoo.surgery.channels import (
@@ -16,6 +16,7 @@ from zoo.surgery.channels import (
     LayerNormSizes,
     LinearSizes,
     ParameterSizes,
+    SeparableSizes,
     Sizes,
 )
 
@@ -83,7 +84,8 @@ class Cut:
         return dict(self.network.named_modules())
 
     def _sizes(self, path: str) -> Sizes:
-        lost, module = self.lost[path], self._modules.get(path)
+        lost: _Lost = self.lost[path]
+        module: nn.Module | Separable | None = self._modules.get(path)
         both = len(lost.both)
         if isinstance(module, nn.Conv2d):
             return ConvolutionSizes(
@@ -101,6 +103,12 @@ class Cut:
         if isinstance(module, nn.LayerNorm):
             *outer, last = module.normalized_shape
             return LayerNormSizes(normalized_shape=(*outer, last - both))
+        if isinstance(module, Separable):
+            return SeparableSizes(
+                in_channels=module.in_channels - len(lost.inputs),
+                out_channels=module.out_channels - len(lost.out),
+                multiplier=module.multiplier,
+            )
         shape = list(self.network.get_parameter(path).shape)
         shape[_long_side(shape)] -= both
         return ParameterSizes(shape=tuple(shape))
@@ -118,6 +126,15 @@ class Cut:
             out = _rest(outputs, lost.out | lost.both)
             read = _rest(inputs, {place for place in lost.inputs if place < inputs})
             return {f"{path}.weight": {0: out, 1: read}, f"{path}.bias": {0: out}}
+        if isinstance(module, Separable):
+            out = _rest(module.out_channels, lost.out)
+            # Where it makes several maps of each channel, it keeps its inputs.
+            maps = _rest(module.in_channels * module.multiplier, lost.inputs)
+            return {
+                f"{path}.depthwise_weight": {0: maps},
+                f"{path}.pointwise_weight": {0: out, 1: maps},
+                f"{path}.bias": {0: out},
+            }
         names = ("weight", "bias", "running_mean", "running_var")
         found = {name: getattr(module, name, None) for name in names}
         return {

@@ -6,9 +6,9 @@ what it would get wrong is left out here, so that those layers keep their channe
 
 import math
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -19,13 +19,14 @@ from torch_pruning.pruner import function
 
 from zoo.errors import StructureError, is_out_of_memory
 from zoo.heads import split_outputs
-from zoo.layers import Shape, modes_kept, ordered
+from zoo.layers import Separable, Shape, modes_kept, ordered
 
 _CHANNELWISE = frozenset(
     f"{name}Backward"
     for name in (
         "Relu", "Hardtanh", "Silu", "Hardswish", "Hardsigmoid", "Sigmoid", "Gelu", "Tanh",
-        "LeakyRelu", "Elu", "Softplus", "Mish", "Add", "Sub", "Mul", "Div", "Pow", "Mean",
+        "LeakyRelu", "Elu", "Softplus", "Mish", "Threshold", "Clamp",
+        "Add", "Sub", "Rsub", "Mul", "Div", "Pow", "Mean",
         "ConstantPadNd", "MaxPool2DWithIndices", "AvgPool2D", "AdaptiveAvgPool2D",
         "AdaptiveMaxPool2D", "UpsampleNearest2D", "UpsampleBilinear2D", "NativeDropout", "Clone",
         "Alias", "Permute", "Squeeze", "AsStrided", "T", "Addmm", "Mm", "NativeBatchNorm",
@@ -83,14 +84,16 @@ def find_groups(network: nn.Module, input_shape: Shape) -> list[Group]:
         StructureError: no layer can lose channels, or torch-pruning can't follow the network.
     """
     _check_kinds(network, input_shape)
-    with _traceable(network):
+    separable = _separable(network)
+    with _traceable(network), _unfolded(network, separable):
         graph = _graph(network, input_shape)
         names = {module: name for name, module in network.named_modules()}
         names.update({parameter: name for name, parameter in network.named_parameters()})
         groups = [
-            group
+            folded
             for found in graph.get_all_groups(root_module_types=(nn.Conv2d, nn.Linear))
             if (group := _group(found, graph, names)) is not None
+            and (folded := _folded(group, separable)) is not None
         ]
     if not groups:
         raise StructureError(
@@ -103,7 +106,7 @@ def find_groups(network: nn.Module, input_shape: Shape) -> list[Group]:
 
 def _check_kinds(network: nn.Module, input_shape: Shape) -> None:
     for layer in ordered(network, input_shape).layers:
-        if isinstance(layer.module, (*_KNOWN, nn.MultiheadAttention)):
+        if isinstance(layer.module, (*_KNOWN, nn.MultiheadAttention, Separable)):
             continue
         if layer.module is not None and layer.tensors:
             raise StructureError(
@@ -131,6 +134,49 @@ def _traceable(network: nn.Module) -> Iterator[None]:
             del norm.forward
         for parameter in frozen:
             parameter.requires_grad_(False)
+
+
+def _separable(network: nn.Module) -> dict[str, nn.Sequential]:
+    """Both convolutions of each layer that is two, by its path."""
+    return {
+        path: module.convolutions()
+        for path, module in network.named_modules()
+        if isinstance(module, Separable)
+    }
+
+
+@contextmanager
+def _unfolded(network: nn.Module, separable: Mapping[str, nn.Sequential]) -> Iterator[None]:
+    """Inside, those layers are their convolutions, which torch-pruning can follow."""
+    whole = {path: network.get_submodule(path) for path in separable}
+    for path, convolutions in separable.items():
+        network.set_submodule(path, convolutions.train(whole[path].training))
+    try:
+        yield
+    finally:
+        for path, module in whole.items():
+            network.set_submodule(path, module)
+
+
+def _folded(group: Group, separable: Mapping[str, nn.Sequential]) -> Group | None:
+    """The same group, where the convolutions of such a layer are that layer again.
+
+    What it reads are the depthwise convolution's channels, and the 1×1 reads the same. None where
+    only such a layer itself has those channels: its input's, or several maps of each.
+    """
+    members: list[Member] = []
+    for member in group.members:
+        path, _, part = member.path.rpartition(".")
+        if path not in separable:
+            members.append(member)
+        elif part == "0":
+            members.append(replace(member, path=path, side="in"))
+        elif member.side == "out":
+            members.append(replace(member, path=path))
+    makers = [member.path for member in members if member.side == "out"]
+    if members[0].side != "in":
+        makers.insert(0, members[0].path)
+    return replace(group, root=makers[0], members=tuple(members)) if makers else None
 
 
 def _graph(network: nn.Module, input_shape: Shape) -> torch_pruning.DependencyGraph:
@@ -193,6 +239,8 @@ def _group(found: Any, graph: Any, names: dict[Any, str]) -> Group | None:
         is_in = graph.is_in_channel_pruning_fn(handler)
         if is_out and not node.outputs:
             return None  # the network's output
+        if is_in and not node.inputs:
+            return None  # a depthwise convolution of the picture itself
         places = len(item.idxs)
         width = graph.get_out_channels(node) if is_out else graph.get_in_channels(node)
         if width is None or len(item.root_idxs) != places or max(item.idxs) >= width:
@@ -204,7 +252,7 @@ def _group(found: Any, graph: Any, names: dict[Any, str]) -> Group | None:
         side = "both" if is_out and is_in else "out" if is_out else "in"
         members.append(Member(names[module], side, tuple(item.idxs), tuple(item.root_idxs)))
     size = len(found[0].idxs)
-    if size % grouped or any(None in member.channels for member in members):
+    if size % grouped or size == grouped > 1 or any(None in member.channels for member in members):
         return None
     return Group(members[0].path, size, grouped, tuple(members), found)
 

@@ -7,7 +7,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from torch import Tensor, nn
 
 from zoo.errors import StructureError
-from zoo.layers import Shape
+from zoo.layers import Separable, Shape
 
 Count = Annotated[int, Field(ge=1, strict=True)]
 Counts = tuple[Count, ...]
@@ -37,6 +37,32 @@ class ConvolutionSizes(_Sizes):
         inputs = self.in_channels // self.groups
         return {
             "weight": (self.out_channels, inputs, *module.kernel_size),
+            "bias": (self.out_channels,),
+        }
+
+
+class SeparableSizes(_Sizes):
+    """Of a depthwise convolution and a 1×1 that are one layer."""
+
+    in_channels: Count
+    out_channels: Count
+    multiplier: Count
+    """Maps that the first makes of each channel; it stays as it is."""
+
+    def shapes(self, module: nn.Module) -> dict[str, Shape]:
+        """What the tensors of such a layer of these sizes are.
+
+        Raises:
+            ValueError: the module is none, or its first part makes more or fewer maps of each.
+        """
+        if not isinstance(module, Separable):
+            raise ValueError("is no separable convolution")
+        if self.multiplier != module.multiplier:
+            raise ValueError(f"makes {module.multiplier} maps of each channel")
+        inner = self.in_channels * self.multiplier
+        return {
+            "depthwise_weight": (inner, 1, *module.kernel_size),
+            "pointwise_weight": (self.out_channels, inner, 1, 1),
             "bias": (self.out_channels,),
         }
 
@@ -97,7 +123,10 @@ class ParameterSizes(_Sizes):
     shape: Counts
 
 
-Sizes = ConvolutionSizes | LinearSizes | BatchNormSizes | LayerNormSizes | ParameterSizes
+Sizes = (
+    ConvolutionSizes | SeparableSizes | LinearSizes | BatchNormSizes | LayerNormSizes
+    | ParameterSizes
+)  # fmt: skip
 
 
 class Channels(BaseModel):

@@ -1,7 +1,7 @@
 """The edit `head`: a new layer that tells classes apart, put on or in the old one's place."""
 
 from collections import OrderedDict
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Protocol, runtime_checkable
 
 import torch
 from pydantic import BaseModel, ConfigDict, Field
@@ -15,6 +15,17 @@ from zoo.surgery.hyperparameter import rebuilt
 from zoo.surgery.shapes import outline_of, shape_text
 
 Form = Literal["pool", "flatten"]
+
+
+@runtime_checkable
+class OfOutputs(Protocol):
+    """A layer after the head that suits a certain number of outputs."""
+
+    training: bool
+
+    def for_outputs(self, count: int) -> nn.Module:
+        """What takes its place behind a head of so many outputs; itself where nothing has to."""
+        ...
 
 
 class Head(BaseModel):
@@ -46,7 +57,12 @@ class Head(BaseModel):
         """
         for path in self.layers:
             network.set_submodule(path, self._in_place_of(network, path))
-        if not self.layers:
+        if self.layers:
+            for path, module in list(network.named_modules()):
+                if isinstance(module, OfOutputs):
+                    fitting = module.for_outputs(self.num_classes).train(module.training)
+                    network.set_submodule(path, fitting)
+        else:
             network = self._put_on(network, input_shape)
         _check_output(network, input_shape, self.num_classes)
         return network

@@ -84,19 +84,13 @@ def with_frozen(
     return modelfile.with_edits(description, planned.edits), notes
 
 
-def what_is_frozen(
-    network: nn.Module, train: Train, description: Description, donor: Donor | None
-) -> list[str]:
+def what_is_frozen(network: nn.Module, train: Train, description: Description) -> list[str]:
     """Notes on what will not learn, and on what has no effect for that.
 
     Raises:
         RecipeError: train.unfreeze names what is not there or can't learn.
     """
     notes = _never_unfrozen(network, train, description)
-    if donor is not None and donor.description is not None and donor.description.freezes:
-        notes.append(
-            f"{donor.name} has frozen layers: its weights do not bring that, --freeze does"
-        )
     if not description.freezes:
         return notes
     still = [p for p in network.parameters() if not p.requires_grad]

@@ -188,7 +188,7 @@ def assemble(request: Request, world: World) -> tuple[Prepared, Task]:
         fresh += new_head.layers_of(head, network, description.input_shape)
     if donor is not None:
         grown = transplant(network, donor, description, opened.classes)
-        notes += grown.notes
+        notes += (*grown.notes, *grown.left_behind)
         fresh = grown.fresh
         made = donor.description
         description = description.model_copy(
@@ -203,7 +203,7 @@ def assemble(request: Request, world: World) -> tuple[Prepared, Task]:
         }
     )
     description, told = with_frozen(source.name, network, description, freezing, fresh)
-    notes += [*told, *what_is_frozen(network, recipe.train, description, donor)]
+    notes += [*told, *what_is_frozen(network, recipe.train, description)]
     learner = make_learner(network, recipe, description, opened, precision, world)
     prepared = Prepared(
         name=source.card.name,
