@@ -51,9 +51,12 @@ LAYERS = (
     Column("output_shape_after", "Output after", lambda sides: shape(sides) if sides else "gone"),
     Column("params_after", "Parameters after", count, right=True),
 )
-ACTIVATIONS = (
+LAYERS_WITH_ACTIVATIONS = (
+    *LAYERS[:2],
     Column("activation", "Activation"),
+    *LAYERS[2:5],
     Column("activation_after", "Activation after"),
+    *LAYERS[5:],
 )
 FIGURES = (
     Column("figure", ""),
@@ -328,7 +331,7 @@ def _columns(layers: Sequence[Mapping[str, Any]]) -> tuple[Column, ...]:
     stay = [row for row in layers if row["output_shape"] and row["output_shape_after"]]
     if all(row["activation"] == row["activation_after"] for row in stay):
         return LAYERS
-    return (*LAYERS, *ACTIVATIONS)
+    return LAYERS_WITH_ACTIVATIONS
 
 
 def _rows(found: "Shrunk") -> list[dict[str, Any]]:
