@@ -91,7 +91,7 @@ def prune(
         typer.Option(
             metavar="GLOB",
             help="Take out layers or blocks, such as 'layer3.2', that give the shape that they "
-            "read. Repeatable.",
+            "read, with their activations. Repeatable.",
         ),
     ] = None,
     channels: Channels = None,
