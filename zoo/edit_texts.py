@@ -35,7 +35,8 @@ def _sentence(edit: dict[str, Any]) -> str:
             return f"channels: {plural(len(layers), 'layer')} made smaller, {_sizes(layers)}"
         case "sparsity":
             tensors = plural(len(edit["tensors"]), "tensor")
-            return f"sparsity: {percent(edit['ratio'])} of the weights of {tensors} are zero"
+            share = percent(edit.get("share") or edit["ratio"])
+            return f"sparsity: {share} of the weights of {tensors} are zero"
     return ", ".join(f"{key} {value}" for key, value in edit.items())
 
 

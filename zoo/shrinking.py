@@ -5,7 +5,7 @@
 """
 
 import copy
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -73,6 +73,18 @@ class Change:
 
 
 @dataclass(frozen=True)
+class Zeroed:
+    """A layer's weights, in which there are more zeros than before."""
+
+    name: str
+    """Of the parameter."""
+    weights: int
+    before: int
+    """So many of them were zero."""
+    after: int
+
+
+@dataclass(frozen=True)
 class Shrunk:
     """What edits did to a network."""
 
@@ -84,6 +96,7 @@ class Shrunk:
     before: Figures
     after: Figures
     changes: tuple[Change, ...]
+    zeroed: tuple[Zeroed, ...]
     measured_on: Precision
     threads: int
     split: str | None = None
@@ -145,6 +158,7 @@ def shrink(
         )
     arithmetic = choose("fp32", torch.device(device))
     changed = changes(before.summary.layers, after.summary.layers)
+    zeroed = tuple(_more_zeros(before, after)) if needs_weights else ()
     if dry_run:
         counted = counts(before, source.path), counts(after)
     else:
@@ -158,6 +172,7 @@ def shrink(
         before=counted[0],
         after=counted[1],
         changes=changed,
+        zeroed=zeroed,
         measured_on=arithmetic,
         threads=torch.get_num_threads(),
         split=None if pictures is None else f"{pictures.split} pictures of {pictures.recipe}",
@@ -286,3 +301,15 @@ def changes(before: Sequence[LayerSummary], after: Sequence[LayerSummary]) -> tu
 
 def _what_counts(row: LayerSummary) -> tuple[object, ...]:
     return row.type, row.activation, row.output_shape, row.params
+
+
+def _more_zeros(before: Version, after: Version) -> Iterator[Zeroed]:
+    """The pruned tensors that have more zeros than before."""
+    old = dict(before.network.named_parameters())
+    new = dict(after.network.named_parameters())
+    for name in after.description.sparse_tensors:
+        if name not in new:  # a head that was taken off
+            continue
+        zeros = [int((parameters[name] == 0).sum()) for parameters in (old, new)]
+        if old[name].shape == new[name].shape and zeros[1] > zeros[0]:
+            yield Zeroed(name, new[name].numel(), *zeros)

@@ -33,11 +33,22 @@ def built(name: str, side: int | None = None, seed: int = 0) -> tuple[nn.Module,
 
 @torch.no_grad()
 def settle(network: nn.Module, input_shape: Shape, generator: torch.Generator) -> None:
-    """Gives batch norms the statistics of some pictures; the network is in evaluation mode then."""
+    """Gives batch norms the statistics of some pictures; the network is in evaluation mode then.
+
+    Of those pictures alone: where the first 1 of a variance counted, values would vanish on the way
+    through many layers, as in an EfficientNet.
+    """
+    norms = [m for m in network.modules() if isinstance(m, nn.BatchNorm1d | nn.BatchNorm2d)]
+    momenta = [norm.momentum for norm in norms]
+    for norm in norms:
+        norm.reset_running_stats()
+        norm.momentum = None  # the mean of all passes
     network.train()
     for _ in range(3):
         network(torch.rand(4, *input_shape, generator=generator))
     network.eval()
+    for norm, momentum in zip(norms, momenta, strict=True):
+        norm.momentum = momentum
 
 
 def blind_to(network: nn.Module, cut: Cut) -> nn.Module:

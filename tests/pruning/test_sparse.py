@@ -6,6 +6,7 @@ from torch import nn
 from torchvision.models import VisionTransformer
 
 from zoo import description, modelfile
+from zoo.edit_texts import sentences
 from zoo.errors import StructureError, UsageError
 from zoo.modelfile import with_edits
 from zoo.pruning.sparse import prune_weights
@@ -41,8 +42,22 @@ def test_globally_the_smallest_of_all() -> None:
 def test_a_second_time_counts_what_is_gone() -> None:
     network = lenet5()
     prune_weights(network, ratio=0.5)
-    prune_weights(network, ratio=0.6)
+    edit = prune_weights(network, ratio=0.6)
     assert int((network.get_parameter("c5.weight") == 0).sum()) == 28_800  # of 48,000
+    assert edit.share == 0.6
+    with pytest.raises(StructureError, match=r"No further weight .*: 36,882 of 61,470 are\."):
+        prune_weights(network, ratio=0.3)
+
+
+def test_the_share_is_of_what_is_zero() -> None:
+    network = lenet5()
+    prune_weights(network, ratio=0.9, is_global=True, keep=["c1"])
+    edit = prune_weights(network, ratio=0.5)
+    weights = torch.cat([network.get_parameter(name).flatten() for name in edit.tensors])
+    assert edit.share == int((weights == 0).sum()) / len(weights) > 0.85
+    assert (
+        f"{100 * edit.share:.2f} % of the weights of 5 tensors" in sentences([edit.model_dump()])[0]
+    )
 
 
 def test_keep_and_what_is_no_layers_weight() -> None:

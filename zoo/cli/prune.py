@@ -41,7 +41,7 @@ from zoo.errors import UsageError
 if TYPE_CHECKING:
     from zoo.evaluation import Shown
     from zoo.modelfile import Edit, Source
-    from zoo.shrinking import Change, Figures, Shrunk, Version
+    from zoo.shrinking import Change, Figures, Shrunk, Version, Zeroed
 
 LAYERS = (
     Column("name", "Layer"),
@@ -58,10 +58,30 @@ LAYERS_WITH_ACTIVATIONS = (
     Column("activation_after", "Activation after"),
     *LAYERS[5:],
 )
+
+
+ZEROED = (
+    Column("name", "Weights"),
+    Column("weights", "In all", count, right=True),
+    Column("zeros", "Zero", count, right=True),
+    Column("zeros_after", "Zero after", count, right=True),
+)
+
+
+class _Accuracy(float):
+    """What people read as per cent."""
+
+
+def _figure(value: float) -> str:
+    if isinstance(value, _Accuracy):
+        return percent(value)
+    return f"{value:.3f}" if isinstance(value, float) else count(value)
+
+
 FIGURES = (
     Column("figure", ""),
-    Column("before", "Before", right=True),
-    Column("after", "After", right=True),
+    Column("before", "Before", _figure, right=True),
+    Column("after", "After", _figure, right=True),
     Column("left", "Left", lambda share: "" if share is None else percent(share), right=True),
 )
 
@@ -292,16 +312,20 @@ def shrunk_result(found: "Shrunk") -> Result:
     for note in found.notes:
         OUTPUT.note(note)
     layers = [_change(change) for change in found.changes]
+    zeroed = [_zeroed(change) for change in found.zeroed]
     document = {
         "output": None if found.output is None else str(found.output),
         "edits": list(found.description.edits),
         "before": _figures(found.before),
         "after": _figures(found.after),
         "layers": layers,
+        **({"zeroed": zeroed} if zeroed else {}),
         "speed_up": found.speed_up,
         "device": str(found.measured_on.device),
         "threads": found.threads,
     }
+    if found.output is None and zeroed:
+        return Result(document, _counted(found), Table(ZEROED, zeroed))
     if found.output is None:
         return Result(document, _counted(found), Table(_columns(layers), layers))
     return Result(document, _written(found), Table(FIGURES, _rows(found)))
@@ -334,6 +358,15 @@ def _columns(layers: Sequence[Mapping[str, Any]]) -> tuple[Column, ...]:
     return LAYERS_WITH_ACTIVATIONS
 
 
+def _zeroed(change: "Zeroed") -> dict[str, Any]:
+    return {
+        "name": change.name,
+        "weights": change.weights,
+        "zeros": change.before,
+        "zeros_after": change.after,
+    }
+
+
 def _rows(found: "Shrunk") -> list[dict[str, Any]]:
     """A row a figure; what is counted has a share that is left."""
     before, after = found.before, found.after
@@ -343,19 +376,22 @@ def _rows(found: "Shrunk") -> list[dict[str, Any]]:
         _row("multiply-adds for one picture", before.mult_adds, after.mult_adds),
         _row("file, bytes", before.file_bytes, after.file_bytes),
     ]
+    if found.zeroed:
+        zeros = [sum(getattr(one, when) for one in found.zeroed) for when in ("before", "after")]
+        rows.append({**_row("weights that are zero", *zeros), "left": None})
     if before.latency_ms is not None and after.latency_ms is not None:
         share = after.latency_ms / before.latency_ms
         rows.append({
             "figure": "latency of one picture, ms",
-            "before": f"{before.latency_ms:.3f}",
-            "after": f"{after.latency_ms:.3f}",
+            "before": before.latency_ms,
+            "after": after.latency_ms,
             "left": share,
         })  # fmt: skip
     if before.top1 is not None and after.top1 is not None:
         rows.append({
             "figure": f"top-1 on {found.split}",
-            "before": percent(before.top1),
-            "after": percent(after.top1),
+            "before": _Accuracy(before.top1),
+            "after": _Accuracy(after.top1),
             "left": None,
         })  # fmt: skip
     return rows
@@ -363,7 +399,7 @@ def _rows(found: "Shrunk") -> list[dict[str, Any]]:
 
 def _row(name: str, before: int, after: int) -> dict[str, Any]:
     share = after / before if before else None
-    return {"figure": name, "before": count(before), "after": count(after), "left": share}
+    return {"figure": name, "before": before, "after": after, "left": share}
 
 
 def _counted(found: "Shrunk") -> str:

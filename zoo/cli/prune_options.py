@@ -71,7 +71,7 @@ Steps = Annotated[
         min=2,
         max=100,
         metavar="K",
-        help="Prune in K steps, each rounded to whole channels, and train by --recipe between.",
+        help="Prune in K steps, each of about as much, and train by --recipe between them.",
     ),
 ]
 Epochs = Annotated[

@@ -1,7 +1,9 @@
 """Structured pruning: channels of low importance go, with all that depends on them."""
 
 import copy
-from collections.abc import Callable, Sequence
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 
 from torch import Tensor, nn
 
@@ -19,6 +21,34 @@ _HALVINGS = 10
 """Trials for a target of multiply-adds: the ratio is found to a thousandth."""
 
 
+class NothingToPruneError(StructureError):
+    """No layer would lose a channel."""
+
+
+@dataclass(frozen=True)
+class Original:
+    """How large a network was before it lost its first channel."""
+
+    widths: Mapping[str, int]
+    """Channels of the layers that can lose some; of those tied together, of one."""
+    mult_adds: int
+
+    @classmethod
+    def of(cls, network: nn.Module, input_shape: Shape) -> "Original":
+        """A network as it is.
+
+        Raises:
+            StructureError: no layer can lose channels.
+        """
+        widths = {group.root: group.size for group in find_groups(network, input_shape)}
+        return cls(widths, mult_adds(network, input_shape))
+
+
+def mult_adds(network: nn.Module, input_shape: Shape) -> int:
+    """For one picture; nothing is computed."""
+    return summarize(copy.deepcopy(network).to("meta"), input_shape).mult_adds
+
+
 def prune_channels(
     network: nn.Module,
     input_shape: Shape,
@@ -28,6 +58,7 @@ def prune_channels(
     policy: Policy | None = None,
     keep: Sequence[str] = (),
     gradients: Gradients | None = None,
+    original: Original | None = None,
 ) -> Channels:
     """Takes channels out of a network, in place.
 
@@ -42,13 +73,15 @@ def prune_channels(
         policy: how channels are chosen; None is by their l2 norm.
         keep: globs of layers that keep all their channels.
         gradients: for the importance taylor.
+        original: what the shares are of, if not of the network as it is.
 
     Returns:
         What a model file records.
 
     Raises:
         UsageError: a glob matches nothing, or a share is not between 0 and 1.
-        StructureError: no layer can lose channels, a whole one would go, or none changes.
+        NothingToPruneError: none changes.
+        StructureError: no layer can lose channels, or a whole one would go.
     """
     policy = policy or Policy()
     for share in (ratio, target_mult_adds):
@@ -57,12 +90,14 @@ def prune_channels(
     groups = candidates(network, input_shape, policy=policy, keep=keep, gradients=gradients)
     if ratio is None:
         assert target_mult_adds is not None
-        cut = _to_target(network, input_shape, groups, target_mult_adds, policy)
+        total = original.mult_adds if original else mult_adds(network, input_shape)
+        cut = _to_target(network, input_shape, groups, target_mult_adds, total, policy)
     else:
-        cut = Cut.of(network, chosen(groups, ratio, policy))
+        widths = original.widths if original else None
+        cut = Cut.of(network, chosen(groups, ratio, policy, widths))
     edit = cut.apply(input_shape)
     if edit is None:
-        raise StructureError(
+        raise NothingToPruneError(
             "No layer would lose a channel: each has too few for so small a share"
             + (f" in multiples of {policy.round_to}." if policy.round_to > 1 else ".")
         )
@@ -101,15 +136,20 @@ def candidates(
 
 
 def _to_target(
-    network: nn.Module, input_shape: Shape, groups: Sequence[Scored], share: float, policy: Policy
+    network: nn.Module,
+    input_shape: Shape,
+    groups: Sequence[Scored],
+    share: float,
+    total: int,
+    policy: Policy,
 ) -> Cut:
-    """The smallest cut that leaves at most a share of the multiply-adds.
+    """The smallest cut that leaves at most a share of so many multiply-adds in all.
 
     Raises:
         StructureError: even the largest leaves more.
     """
     bare = copy.deepcopy(network).to("meta")
-    wanted = share * summarize(bare, input_shape).mult_adds
+    wanted = share * total
     least: float | None = None
 
     def try_ratio(ratio: float) -> tuple[Cut | None, bool]:
@@ -135,8 +175,16 @@ def _to_target(
         high = middle
         best = cut or best
     if best is None:
-        smallest = "" if least is None else f"; {100 * least / wanted * share:.0f} % is the least"
-        raise StructureError(
-            f"No choice of channels leaves {100 * share:.0f} % of the multiply-adds{smallest}."
-        )
+        raise _beyond_reach(share, None if least is None else least / total)
     return best
+
+
+def _beyond_reach(share: float, least: float | None) -> StructureError:
+    smallest = hint = ""
+    if least is not None:
+        smallest = f"; {100 * least:.3g} % is the least"
+        hint = f"--target-mult-adds {math.ceil(1000 * least) / 1000:g}"
+    return StructureError(
+        f"No choice of channels leaves {100 * share:.3g} % of the multiply-adds{smallest}.",
+        hint=hint,
+    )

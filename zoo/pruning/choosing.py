@@ -1,7 +1,7 @@
 """Which channels of each group go."""
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -84,18 +84,27 @@ def _measure(policy: Policy) -> Callable[[Group], Tensor]:
     return measure
 
 
-def chosen(groups: Sequence[Scored], ratio: float, policy: Policy) -> list[tuple[Group, list[int]]]:
+def chosen(
+    groups: Sequence[Scored],
+    ratio: float,
+    policy: Policy,
+    widths: Mapping[str, int] | None = None,
+) -> list[tuple[Group, list[int]]]:
     """The channels that go, least important first; of equal ones the earlier.
 
     Args:
         groups: of one network.
         ratio: share of the channels to take, in [0, 1).
         policy: how they are chosen.
+        widths: the channels, by the group's root, that it is a share of, where some are gone
+            already; None where all are there.
 
     Raises:
         StructureError: a whole layer would go.
     """
-    counts = _global_counts(groups, ratio) if policy.is_global else _local_counts(groups, ratio)
+    sizes = [(widths or {}).get(one.group.root, one.group.size) for one in groups]
+    find = _global_counts if policy.is_global else _local_counts
+    counts = find(groups, sizes, ratio)
     taken = []
     for scored_group, count in zip(groups, counts, strict=True):
         count = _rounded(scored_group, count, policy.round_to)
@@ -111,14 +120,20 @@ def chosen(groups: Sequence[Scored], ratio: float, policy: Policy) -> list[tuple
     return taken
 
 
-def _local_counts(groups: Sequence[Scored], ratio: float) -> list[int]:
-    return [int(ratio * len(group.scores) + 1e-9) for group in groups]
+def _local_counts(groups: Sequence[Scored], sizes: Sequence[int], ratio: float) -> list[int]:
+    counts = []
+    for group, size in zip(groups, sizes, strict=True):
+        places = size // group.group.grouped
+        left = places - int(ratio * places + 1e-9)
+        counts.append(max(0, len(group.scores) - left))
+    return counts
 
 
-def _global_counts(groups: Sequence[Scored], ratio: float) -> list[int]:
+def _global_counts(groups: Sequence[Scored], sizes: Sequence[int], ratio: float) -> list[int]:
     scores = torch.cat([group.scores for group in groups])
     owners = [place for place, group in enumerate(groups) for _ in range(len(group.scores))]
-    left = ratio * sum(group.group.size for group in groups) + 1e-9
+    gone = sum(sizes) - sum(group.group.size for group in groups)
+    left = ratio * sum(sizes) - gone + 1e-9
     counts = [0] * len(groups)
     for index in scores.argsort(stable=True).tolist():
         owner = owners[index]

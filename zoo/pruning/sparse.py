@@ -1,6 +1,6 @@
 """Unstructured pruning: the smallest single weights become zero."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import torch
 from torch import Tensor, nn
@@ -30,13 +30,14 @@ def prune_weights(
 
     Raises:
         UsageError: a glob matches nothing, or the ratio is not between 0 and 1.
-        StructureError: no weight would go, or a whole layer's.
+        StructureError: no further weight would go, or a whole layer's.
     """
     if not 0 < ratio < 1:
         raise UsageError(f"A share of {ratio:g} is not between 0 and 1.")
     weights = _weights(network, kept_by(keep, network))
     if not weights:
         raise StructureError("No layer is left whose weights could be pruned.")
+    before = _zeros(weights)
     groups = [list(weights)] if is_global else [[name] for name in weights]
     for names in groups:
         _zero_smallest([weights[name] for name in names], ratio)
@@ -46,7 +47,17 @@ def prune_weights(
             f"This would set all of {empty[0]} to zero.",
             hint=f"Ask for less, or leave it out: --keep {empty[0].rpartition('.')[0]}",
         )
-    return Sparsity(tensors=tuple(weights), ratio=ratio)
+    zeros, total = _zeros(weights), sum(weight.numel() for weight in weights.values())
+    if zeros == before:
+        raise StructureError(
+            f"No further weight would become zero: {zeros:,} of {total:,} are.",
+            hint="Ask for more: --sparsity RATIO counts those that are zero already.",
+        )
+    return Sparsity(tensors=tuple(weights), ratio=ratio, share=zeros / total)
+
+
+def _zeros(weights: Mapping[str, Tensor]) -> int:
+    return sum(int((weight == 0).sum()) for weight in weights.values())
 
 
 def _weights(network: nn.Module, kept: set[str]) -> dict[str, Tensor]:

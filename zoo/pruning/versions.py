@@ -14,11 +14,11 @@ from torch import Tensor, nn
 from zoo import modelfile
 from zoo.data.loader import TrainingBatches
 from zoo.description import read_description
-from zoo.errors import InterruptionError
+from zoo.errors import InterruptionError, StructureError
 from zoo.evaluation import Shown
 from zoo.heads import split_outputs
 from zoo.precision import Precision
-from zoo.pruning.channels import Gradients, prune_channels
+from zoo.pruning.channels import Gradients, NothingToPruneError, Original, prune_channels
 from zoo.pruning.choosing import Policy
 from zoo.pruning.sparse import prune_weights
 from zoo.shrinking import Version, described
@@ -43,14 +43,13 @@ class Wish:
     steps: int = 1
     """Rounds of pruning, with training between them."""
 
-    def of_step(self, step: int) -> "Wish":
-        """The part of it that is to go in a step, counted from 1, of what is left then."""
+    def up_to(self, step: int) -> "Wish":
+        """The part of it that is to have gone after a step, counted from 1."""
+        part = step / self.steps
         if self.ratio is not None:
-            left_before = 1 - self.ratio * (step - 1) / self.steps
-            left = 1 - self.ratio * step / self.steps
-            return replace(self, ratio=1 - left / left_before)
+            return replace(self, ratio=self.ratio * part)
         assert self.target_mult_adds is not None
-        return replace(self, target_mult_adds=self.target_mult_adds ** (1 / self.steps))
+        return replace(self, target_mult_adds=self.target_mult_adds**part)
 
 
 def without_channels(
@@ -63,6 +62,10 @@ def without_channels(
 ) -> Version:
     """A version with fewer channels.
 
+    Every step aims at its part of the whole wish, so that what is left in the end is what one step
+    would have left, but for the choice of channels. A step in which there is nothing to do, for
+    its part of a layer is less than a channel, is neither pruned nor trained.
+
     Args:
         before: with weights; it stays as it is.
         wish: what is to go.
@@ -73,9 +76,9 @@ def without_channels(
     Raises:
         UsageError, StructureError: see `prune_channels`.
     """
-    version = before
-    for step in range(1, wish.steps + 1):
-        part = wish.of_step(step)
+    original = Original.of(before.network, before.description.input_shape)
+
+    def pruned(version: Version, part: Wish) -> Version:
         network = copy.deepcopy(version.network)
         edit = prune_channels(
             network,
@@ -85,10 +88,27 @@ def without_channels(
             policy=part.policy,
             keep=part.keep,
             gradients=gradients,
+            original=original,
         )
-        version = _with_channels(version, network, edit)
+        return _with_channels(version, network, edit)
+
+    if wish.steps > 1:
+        pruned(before, wish)  # what can't be is refused before anything is trained
+    version = before
+    for step in range(1, wish.steps + 1):
+        part, is_last = wish.up_to(step), step == wish.steps
+        target = part.target_mult_adds
+        if target is not None and version.summary.mult_adds <= target * original.mult_adds:
+            continue
+        try:
+            version = pruned(version, part)
+        except StructureError as error:
+            is_done = isinstance(error, NothingToPruneError) and version is not before
+            if is_last and not is_done:
+                raise
+            continue
         on_step(step, version)
-        if step < wish.steps:
+        if not is_last:
             assert train is not None
             version = train(version)
     return version
@@ -122,8 +142,10 @@ def trained(
                 for epoch in session.epochs():
                     on_epoch(epoch, session.learner.config.epochs)
             except InterruptionError as error:  # the run goes, so it can't be resumed
-                error.hint, error.results = "Nothing was written.", {}
-                raise
+                raise type(error)(
+                    "Pruning was stopped while it trained between two steps.",
+                    hint="Nothing was written.",
+                ) from error
             session.outcome()
             best = run / "best.safetensors"
             return Version(modelfile.load(best), read_description(best))

@@ -22,6 +22,8 @@ class Sparsity(BaseModel):
     """Dotted paths of parameters."""
     ratio: float = Field(gt=0, lt=1)
     """Share of their weights that was asked to go."""
+    share: float | None = Field(default=None, gt=0, lt=1)
+    """Share of their weights, all together, that was zero then; with those of earlier edits."""
 
     def __str__(self) -> str:
         return f"sparsity {self.ratio:g} of {len(self.tensors)} tensors"
