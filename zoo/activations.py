@@ -2,12 +2,15 @@
 
 from collections.abc import Callable, Iterable, MutableMapping
 from contextlib import ExitStack
+from dataclasses import dataclass
 from typing import Any
 
 from torch import Tensor, nn
 from torch.nn.modules import activation
 from torch.overrides import TorchFunctionMode
 from torch.utils.weak import WeakTensorKeyDictionary
+
+from zoo.removed import Removed
 
 _ACTIVATIONS = tuple(
     kind
@@ -31,6 +34,17 @@ def joins_a_row(module: nn.Module) -> bool:
     return is_activation(module) and not getattr(module, "is_own_layer", False)
 
 
+@dataclass(frozen=True)
+class Application:
+    """An activation at work, outside of any layer."""
+
+    layer: nn.Module | None
+    """To whose output it is applied; None where that is something else, such as a sum."""
+    name: str
+    module: nn.Module | None
+    """None of a function."""
+
+
 class AppliedActivations(TorchFunctionMode):
     """Notes, while a network runs, the activation of each of its layers.
 
@@ -44,10 +58,13 @@ class AppliedActivations(TorchFunctionMode):
         super().__init__()
         self.names: dict[nn.Module, str] = {}
         """What was found, by layer."""
+        self.applications: list[Application] = []
+        """All, in their order."""
         # By tensor, for as long as it lives: the layer that returned it, and at which version.
         self._outputs: MutableMapping[Tensor, tuple[nn.Module, int]] = WeakTensorKeyDictionary()
         self._inputs: tuple[Any, ...] | None = None  # of the layer that is running
         self._latest: tuple[Any, str] | None = None  # an activation in that layer: result, name
+        self._module: nn.Module | None = None  # an activation that is running
 
     def hooks(self, network: nn.Module, layers: Iterable[nn.Module]) -> ExitStack:
         """What tells of the layers and of modules that are activations, until it is closed."""
@@ -58,6 +75,9 @@ class AppliedActivations(TorchFunctionMode):
         for module in filter(joins_a_row, network.modules()):
             stack.enter_context(module.register_forward_pre_hook(self._activation_starts))
             stack.enter_context(module.register_forward_hook(self._activation_ends))
+        for module in network.modules():
+            if isinstance(module, Removed):
+                stack.enter_context(module.register_forward_hook(self._passed_on))
         return stack
 
     def __torch_function__(
@@ -88,18 +108,27 @@ class AppliedActivations(TorchFunctionMode):
         if isinstance(output, Tensor) and self._returned_by(output) is None:
             self._outputs[output] = layer, output._version
 
+    def _passed_on(self, _: Removed, args: tuple[Any, ...], output: Any) -> None:
+        """A copy counts as what was copied."""
+        layer = self._returned_by(args[0])
+        if layer is not None and self._inputs is None:
+            self._outputs[output] = layer, output._version
+
     def _activation_starts(self, module: nn.Module, args: tuple[Any, ...]) -> None:
-        self._before(_name(module), next(iter(args), None))
+        self._before(_name(module), next(iter(args), None), module)
+        self._module = module
 
     def _activation_ends(self, module: nn.Module, args: tuple[Any, ...], output: Any) -> None:
+        self._module = None
         self._after(_name(module), next(iter(args), None), output)
 
-    def _before(self, name: str, x: Any) -> None:
-        if self._inputs is not None or not isinstance(x, Tensor):
+    def _before(self, name: str, x: Any, module: nn.Module | None = None) -> None:
+        if self._inputs is not None or self._module is not None or not isinstance(x, Tensor):
             return
         layer, whole = self._returned_by(x), x._base
         if layer is None and whole is not None and name not in _ALONG_A_DIMENSION:
             layer = self._returned_by(whole) if whole.numel() == x.numel() else None
+        self.applications.append(Application(layer, name, module))
         if layer is not None:
             self.names.setdefault(layer, name)
 

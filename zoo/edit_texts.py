@@ -27,7 +27,7 @@ def _sentence(edit: dict[str, Any]) -> str:
             place = f"in place of {replaced}" if replaced else "put on"
             return f"head: a new one for {plural(classes, 'class', 'classes')} {place}"
         case "remove":
-            return f"remove {edit['layer']}: what follows reads what it has read"
+            return _remove_text(edit)
         case "freeze":
             return _freeze_text(edit)
         case "channels":
@@ -48,6 +48,15 @@ def _sizes(layers: dict[str, dict[str, Any]]) -> str:
         if "out_channels" in size or "out_features" in size
     ]
     return ", ".join(shown[:3]) + (" ..." if len(shown) > 3 else "")
+
+
+def _remove_text(edit: dict[str, Any]) -> str:
+    activations = edit.get("activations")
+    if activations is None:  # as older versions wrote it
+        return f"remove {edit['layer']} alone: what follows, an activation too, reads what it read"
+    those = "activation" if len(activations) == 1 else "activations"
+    along = f" with its {those} {', '.join(activations)}" if activations else ""
+    return f"remove {edit['layer']}{along}: what follows reads what it has read"
 
 
 def _freeze_text(edit: dict[str, Any]) -> str:

@@ -5,7 +5,8 @@ while its children own none (timm's BatchNormAct2d), or a MultiheadAttention; ro
 order they run. Tensors that a container owns itself (a class token, a layer scale) are a row
 before its first layer. An activation without parameters, module or function, belongs to the row
 whose output it is applied to; one applied to anything else, such as a sum, belongs to none. One
-that is marked as a layer of its own, as those are that Keras stored so, is a row.
+that is marked as a layer of its own, as those are that Keras stored so, is a row. What stands where
+a layer was taken out is none.
 """
 
 import math
@@ -24,6 +25,7 @@ from torchinfo.torchinfo import clear_cached_forward_pass
 
 from zoo.activations import AppliedActivations, joins_a_row
 from zoo.errors import StructureError, did_you_mean, is_out_of_memory, reason_of
+from zoo.removed import Removed
 
 Shape = tuple[int, ...]
 
@@ -129,7 +131,8 @@ def ordered(network: nn.Module, input_shape: Shape) -> Sequence:
 
 class _LayerTracer(fx.Tracer):
     def is_leaf_module(self, m: nn.Module, module_qualified_name: str) -> bool:
-        return _is_row(m) or super().is_leaf_module(m, module_qualified_name)
+        copies = isinstance(m, Removed) and m.copies  # one that does not leaves no trace
+        return copies or _is_row(m) or super().is_leaf_module(m, module_qualified_name)
 
 
 def trace(network: nn.Module) -> fx.Graph:
@@ -179,7 +182,8 @@ def paths_matching(network: nn.Module, glob: str) -> list[str]:
     Raises:
         StructureError: it matches nothing.
     """
-    paths = [path for path, _ in network.named_modules() if path]
+    modules = network.named_modules()
+    paths = [path for path, module in modules if path and not isinstance(module, Removed)]
     found = [path for path in paths if fnmatchcase(path, glob)]
     if not found:
         raise StructureError(
@@ -197,6 +201,15 @@ def type_name(module: nn.Module) -> str:
     return type(module).__name__
 
 
+def row_modules(network: nn.Module) -> Iterator[nn.Module]:
+    """The modules that are rows, in the order they are registered."""
+    inside: set[nn.Module] = set()
+    for module in network.modules():
+        if module not in inside and _is_row(module) and not joins_a_row(module):
+            inside.update(module.modules())
+            yield module
+
+
 def own_tensors(module: nn.Module) -> Iterator[Tensor]:
     """Parameters and batch-norm running statistics that a module holds itself."""
     yield from module.parameters(recurse=False)
@@ -206,6 +219,8 @@ def own_tensors(module: nn.Module) -> Iterator[Tensor]:
 
 
 def _is_row(module: nn.Module) -> bool:
+    if isinstance(module, Removed):
+        return False
     children = list(module.children())
     if not children and isinstance(module, nn.Sequential | nn.ModuleList | nn.ModuleDict):
         return False  # an empty container, such as a ShuffleNet's missing branch
@@ -213,14 +228,6 @@ def _is_row(module: nn.Module) -> bool:
         return True
     owns = any(True for _ in own_tensors(module))
     return owns and not any(True for child in children for _ in child.parameters())
-
-
-def _rows(network: nn.Module) -> Iterator[nn.Module]:
-    inside: set[nn.Module] = set()
-    for module in network.modules():
-        if module not in inside and _is_row(module) and not joins_a_row(module):
-            inside.update(module.modules())
-            yield module
 
 
 def _layer(name: str, info: LayerInfo) -> Layer:
@@ -253,7 +260,7 @@ def _traverse(
     # torchinfo sets eval mode itself; auxiliary heads run only where the top module trains.
     hook = network.register_forward_pre_hook(_mark_training)
     try:
-        with modes_kept(network), applied.hooks(network, _rows(network)), applied:
+        with modes_kept(network), applied.hooks(network, row_modules(network)), applied:
             statistics = torchinfo.summary(
                 network, input_data=[pictures], mode="eval", col_names=(), depth=100, verbose=0
             )

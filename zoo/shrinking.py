@@ -283,18 +283,24 @@ def latencies_ms(
 
 
 def changes(before: Sequence[LayerSummary], after: Sequence[LayerSummary]) -> tuple[Change, ...]:
-    """The rows that are other than before, or gone, in their order."""
-    now = {layer.name: layer for layer in after}
-    names = {layer.name for layer in before}
+    """The rows that are other than before, or gone, in their order.
+
+    One that never runs and has no parameters, such as a dropout that other code stands in for,
+    counts on neither side.
+    """
+    was, now = ({row.name: row for row in side if row.output_shape or row.params}
+                for side in (before, after))  # fmt: skip
     found = [
-        Change(layer.name, layer.type, layer, now.get(layer.name))
-        for layer in before
-        if layer.name not in now or _differs(layer, now[layer.name])
+        Change(row.name, row.type, row, now.get(row.name))
+        for row in was.values()
+        if row.name not in now or _what_counts(row) != _what_counts(now[row.name])
     ]
-    new = [
-        Change(layer.name, layer.type, None, layer) for layer in after if layer.name not in names
-    ]
+    new = [Change(row.name, row.type, None, row) for row in now.values() if row.name not in was]
     return (*found, *new)
+
+
+def _what_counts(row: LayerSummary) -> tuple[object, ...]:
+    return row.type, row.activation, row.output_shape, row.params
 
 
 def _more_zeros(before: Version, after: Version) -> Iterator[Zeroed]:
@@ -307,11 +313,3 @@ def _more_zeros(before: Version, after: Version) -> Iterator[Zeroed]:
         zeros = [int((parameters[name] == 0).sum()) for parameters in (old, new)]
         if old[name].shape == new[name].shape and zeros[1] > zeros[0]:
             yield Zeroed(name, new[name].numel(), *zeros)
-
-
-def _differs(before: LayerSummary, after: LayerSummary) -> bool:
-    return (before.type, before.output_shape, before.params) != (
-        after.type,
-        after.output_shape,
-        after.params,
-    )

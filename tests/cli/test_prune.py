@@ -8,7 +8,10 @@ import torch
 
 from tests.conftest import Ended
 from zoo import modelfile
-from zoo.shrinking import latencies_ms
+from zoo.edit_texts import sentences
+from zoo.shrinking import changes, latencies_ms
+from zoo.summary import summarize
+from zoo.surgery import Pop
 
 Zoo = Callable[..., Ended]
 
@@ -47,14 +50,84 @@ def test_blocks_are_taken_out(zoo: Zoo, in_tmp: Path) -> None:
     globs = ("--layers", "stage3.[12]", "--layers", "stage2.2.*", "--layers", "stage2.2")
     document = zoo("prune", "resnet20", *globs, "-o", "m", "--json").json
     assert document["edits"] == [
-        {"edit": "remove", "layer": name} for name in ("stage2.2", "stage3.1", "stage3.2")
+        {"edit": "remove", "layer": name, "activations": []}
+        for name in ("stage2.2", "stage3.1", "stage3.2")
     ]
+    gone = {layer["name"] for layer in document["layers"]}
+    assert {layer["output_shape_after"] for layer in document["layers"]} == {None}
+    rows = {layer["name"] for layer in zoo("summary", "m", "--json").json["layers"]}
+    before = {layer["name"] for layer in zoo("summary", "resnet20", "--json").json["layers"]}
+    assert rows == before - gone
     assert document["after"]["mult_adds"] < 0.8 * document["before"]["mult_adds"]
     network = modelfile.load("m")
     assert type(network).__name__ != "GraphModule"
     assert network(torch.zeros(1, 3, 32, 32)).shape == (1, 10)
     assert "2. remove stage3.1" in zoo("show", "m").stdout
     assert zoo("train", "m", "--max-steps", 1, "-o", "run").code == 0
+
+
+def test_what_is_gone_counts_no_more(zoo: Zoo, in_tmp: Path) -> None:
+    zoo("prune", "keras-mnist-cnn", "--layers", "dropout*", "-o", "m")
+    rows = [layer["name"] for layer in zoo("summary", "m", "--json").json["layers"]]
+    assert rows == [
+        "conv1_1", "max_pooling2d_1", "conv1_2", "max_pooling2d_2", "flatten_1", "dense_1",
+        "batch_normalization_1", "dense_2",
+    ]  # fmt: skip
+    explained = zoo("explain", "layers", "m", "--json").json["layers"]
+    assert [layer["name"] for layer in explained] == rows
+    assert zoo("prune", "m", "--pop", 2, "-o", "popped").code == 0
+    left = zoo("summary", "popped", "--json").json["layers"]
+    assert [layer["name"] for layer in left] == rows[:-2]
+    first = zoo("freeze", "m", "--first", 3, "--dry-run", "--json").json
+    assert first["edits"][-1]["layers"] == ["conv1_1", "conv1_2"]
+    again = zoo("prune", "m", "--layers", "dropout_1", "--dry-run")
+    assert (again.code, "No layer matches 'dropout_1'" in again.stderr) == (2, True)
+
+
+def test_what_goes_along_and_what_stays_is_said(zoo: Zoo, in_tmp: Path) -> None:
+    globs = ("--layers", "bn1", "--layers", "layer1.0.bn1")
+    ended = zoo("prune", "resnet18", *globs, "--dry-run")
+    assert "note: with bn1 goes its activation, relu" in ended.stderr
+    assert "after layer1.0.bn1 stays: layer1.0.relu, which works elsewhere too" in ended.stderr
+    assert "Activation after" in ended.stdout
+    layers = zoo("prune", "resnet18", *globs, "--dry-run", "--json").json["layers"]
+    assert [
+        (layer["name"], layer["activation"], layer["activation_after"], layer["params_after"])
+        for layer in layers
+    ] == [
+        ("bn1", "relu", None, None),
+        ("layer1.0.conv1", None, "relu", 36_864),
+        ("layer1.0.bn1", "relu", None, None),
+    ]
+
+
+def test_edits_in_words() -> None:
+    edit = {"edit": "remove", "layer": "c2"}
+    assert sentences([edit, edit | {"activations": []}, edit | {"activations": ["c2_elu"]}]) == [
+        "remove c2 alone: what follows, an activation too, reads what it read",
+        "remove c2: what follows reads what it has read",
+        "remove c2 with its activation c2_elu: what follows reads what it has read",
+    ]
+
+
+def test_what_never_runs_is_no_change() -> None:
+    class Stood(torch.nn.Module):
+        """Another module's code stands in for its dropout."""
+
+        def __init__(self) -> None:
+            super().__init__()
+            self.one, self.two = torch.nn.Conv2d(1, 1, 1), torch.nn.Conv2d(1, 1, 1)
+            self.drop, self.unused = torch.nn.Dropout(), torch.nn.Conv2d(1, 1, 1)
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            out: torch.Tensor = self.two(self.one(x))
+            return out
+
+    whole = Stood()
+    popped = Pop(layers=1).apply(whole, (1, 4, 4))
+    before, after = (summarize(network, (1, 4, 4)).layers for network in (whole, popped))
+    assert {row.name for row in before} == {"one", "two", "drop", "unused"}
+    assert [change.name for change in changes(before, after)] == ["two", "unused"]
 
 
 def test_accuracy_before_and_after(zoo: Zoo, trained: Path, in_tmp: Path) -> None:

@@ -39,8 +39,6 @@ from zoo.cli.watch import Watch, watched
 from zoo.errors import UsageError
 
 if TYPE_CHECKING:
-    from torch import nn
-
     from zoo.evaluation import Shown
     from zoo.modelfile import Edit, Source
     from zoo.shrinking import Change, Figures, Shrunk, Version, Zeroed
@@ -53,6 +51,15 @@ LAYERS = (
     Column("output_shape_after", "Output after", lambda sides: shape(sides) if sides else "gone"),
     Column("params_after", "Parameters after", count, right=True),
 )
+LAYERS_WITH_ACTIVATIONS = (
+    *LAYERS[:2],
+    Column("activation", "Activation"),
+    *LAYERS[2:5],
+    Column("activation_after", "Activation after"),
+    *LAYERS[5:],
+)
+
+
 ZEROED = (
     Column("name", "Weights"),
     Column("weights", "In all", count, right=True),
@@ -104,7 +111,7 @@ def prune(
         typer.Option(
             metavar="GLOB",
             help="Take out layers or blocks, such as 'layer3.2', that give the shape that they "
-            "read. Repeatable.",
+            "read, with their activations. Repeatable.",
         ),
     ] = None,
     channels: Channels = None,
@@ -146,6 +153,7 @@ def prune(
     from zoo.evaluation import open_split
 
     devices.use_threads(threads)
+    notes: list[str] = []
     with watched(offline=offline) as watch:
 
         def shown(source: "Source", split: str | None = None) -> "Shown":
@@ -163,7 +171,9 @@ def prune(
         else:
 
             def change(before: "Version") -> "Version":
-                return shrinking.edited(before, _edits(before.network, pop, layers))
+                edits, said = _edits(before, pop, layers)
+                notes.extend(said)
+                return shrinking.edited(before, edits)
 
         found = shrinking.shrink(
             model,
@@ -180,6 +190,8 @@ def prune(
             "zeros are multiplied and stored like other weights: nothing is faster or smaller; "
             "training keeps them zero"
         )
+    for note in notes:
+        OUTPUT.note(note)
     return shrunk_result(found)
 
 
@@ -276,14 +288,23 @@ def _narrowing(
     )
 
 
-def _edits(network: "nn.Module", pop: int | None, globs: Sequence[str] | None) -> "list[Edit]":
-    """What was asked for, with every layer by its name."""
-    from zoo.surgery import Pop, Remove
-    from zoo.surgery.remove import matching
+def _edits(
+    before: "Version", pop: int | None, globs: Sequence[str] | None
+) -> "tuple[list[Edit], list[str]]":
+    """What was asked for, with every layer by its name, and notes."""
+    from zoo.surgery import Pop
+    from zoo.surgery.remove import removals
 
     if pop is not None:
-        return [Pop(layers=pop)]
-    return [Remove(layer=name) for name in matching(network, globs or ())]
+        return [Pop(layers=pop)], []
+    found = removals(before.network, before.description.input_shape, globs or ())
+    notes = [
+        f"with {edit.layer} goes its activation, {' and '.join(edit.activations)}"
+        for edit in found.edits
+        if edit.activations
+    ]
+    notes += [f"the activation after {layer} stays: {why}" for layer, why in found.stay.items()]
+    return [*found.edits], notes
 
 
 def shrunk_result(found: "Shrunk") -> Result:
@@ -306,7 +327,7 @@ def shrunk_result(found: "Shrunk") -> Result:
     if found.output is None and zeroed:
         return Result(document, _counted(found), Table(ZEROED, zeroed))
     if found.output is None:
-        return Result(document, _counted(found), Table(LAYERS, layers))
+        return Result(document, _counted(found), Table(_columns(layers), layers))
     return Result(document, _written(found), Table(FIGURES, _rows(found)))
 
 
@@ -321,10 +342,20 @@ def _change(change: "Change") -> dict[str, Any]:
         "name": change.name,
         "type": change.type,
         "output_shape": before and before.output_shape,
+        "activation": before and before.activation,
         "params": before and before.params,
         "output_shape_after": after and after.output_shape,
+        "activation_after": after and after.activation,
         "params_after": after and after.params,
     }
+
+
+def _columns(layers: Sequence[Mapping[str, Any]]) -> tuple[Column, ...]:
+    """Activations only where a layer that stays has another than before."""
+    stay = [row for row in layers if row["output_shape"] and row["output_shape_after"]]
+    if all(row["activation"] == row["activation_after"] for row in stay):
+        return LAYERS
+    return LAYERS_WITH_ACTIVATIONS
 
 
 def _zeroed(change: "Zeroed") -> dict[str, Any]:
