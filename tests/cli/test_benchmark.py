@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from tests.conftest import Ended
+from zoo import modelfile
 from zoo.benchmark import memory
 from zoo.errors import SigtermInterrupt
 from zoo.timing import Turns
@@ -143,6 +144,27 @@ def test_peak_memory_is_of_a_process_of_its_own(zoo: Zoo) -> None:
     # Pictures and what c1 makes of them, which are needed together.
     least = 1024 * 4 * (32 * 32 + 6 * 28 * 28)
     assert least < row["peak_memory_bytes"] < 5 * least
+
+
+@pytest.mark.slow
+def test_a_file_takes_as_much_memory_as_its_architecture(zoo: Zoo, in_tmp: Path) -> None:
+    zoo("build", "resnet20", "-o", "r.safetensors")
+    both = ("resnet20", "r.safetensors")
+    ended = zoo("benchmark", *both, "--seconds", 0, "--threads", 1, "--json")
+    of_name, of_file = (row["peak_memory_bytes"] for row in ended.json["rows"])
+    assert of_file == pytest.approx(of_name, rel=0.3)
+
+
+def test_memory_is_that_of_the_file_and_not_of_an_architecture_of_its_name(
+    zoo: Zoo, in_tmp: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    zoo("build", "keras-mnist-cnn", "-o", "lenet5")
+    jobs: list[memory.Job] = []
+    monkeypatch.setattr("zoo.benchmark.peak_bytes", jobs.append)
+    ended = zoo("benchmark", "./lenet5", "--seconds", 0, "--threads", 1)
+    assert ended.code == 0, ended.stderr
+    opened = modelfile.resolve(jobs[0].model)
+    assert opened.description.architecture == "keras-mnist-cnn"
 
 
 def test_a_process_that_the_system_ends_is_out_of_memory(

@@ -53,9 +53,10 @@ class Contestant:
 
     @property
     def file(self) -> str:
-        """What was opened: the model itself, or a file that was exported from it for this."""
+        """What was opened, as another process finds it: an architecture's name, or a whole path."""
         source = self.runtime.source
-        return source.name if source.path is None else str(source.path)
+        # A relative path may be an architecture's name, which would win over it.
+        return source.name if source.path is None else str(source.path.absolute())
 
     @property
     def device(self) -> torch.device:
