@@ -88,8 +88,8 @@ MAY_IMPORT = {
         "pretrained", "provenance", "surgery", "tensorfile", "weights",
     },
     "export": {
-        "data", "description", "exported", "heads", "layers", "modelfile", "provenance", "schema",
-        "tensorfile", "wording",
+        "data", "description", "exported", "heads", "layers", "modelfile", "provenance", "runtimes",
+        "schema", "tensorfile", "wording",
     },
     "keras_import": {"description", "layer_specs", "modelfile", "schema", "summary"},
     "explain": {"data", "layers", "modelfile", "schema", "summary", "wording"},

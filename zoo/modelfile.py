@@ -427,8 +427,8 @@ def _meta_parameters() -> "Iterator[None]":
 def _undrawn() -> "TorchFunctionMode":
     """Inside, numbers that a parameter on the meta device would not hold are not drawn.
 
-    For normal ones torch would take a way round in Python, for which it imports 900 modules: seconds
-    and 150 MB, to change nothing.
+    For normal ones torch would take a way round in Python, for which it imports 900 modules: it
+    takes seconds and 150 MB to change nothing.
     """
     from torch import Tensor
     from torch.nn import init

@@ -2,10 +2,10 @@
 
 On a processor that is the process's peak while it runs, above what it took when torch, the runtime
 and the code that builds the network were imported and nothing was opened: weights, activations,
-workspaces, and code that is used for the first time. An ONNX file is opened as `runtimes` opens it, from bytes that were looked
-at, of which onnxruntime keeps a copy. What loading takes in passing is counted only where the
-system can't forget a peak (elsewhere than on Linux). On a GPU it is the peak of torch's own
-allocations there.
+workspaces, and code that is used for the first time. An ONNX file is opened as `runtimes` opens it,
+from bytes that were looked at, of which onnxruntime keeps a copy. What loading takes in passing is
+counted only where the system can't forget a peak (elsewhere than on Linux). On a GPU it is the peak
+of torch's own allocations there.
 """
 
 import ctypes
