@@ -77,9 +77,8 @@ MAY_IMPORT = {
         "runtimes", "schema",
     },
     "benchmark": {
-        "data", "devices", "downloads", "evaluation", "export", "input_sizes", "modelfile",
-        "plotting", "precision", "runtimes", "summary", "timing",
-        "wording",
+        "catalog", "data", "devices", "downloads", "evaluation", "export", "input_sizes",
+        "modelfile", "plotting", "precision", "runtimes", "summary", "timing", "wording",
     },
     "prediction": {"data", "modelfile", "runtimes", "schema"},
     "training": {
