@@ -68,10 +68,11 @@ def test_a_dash_is_no_output() -> None:
         check_output_file(Path("-"), force=False)
 
 
-def test_a_closed_directory_has_a_hint_for_writers_alone() -> None:
+@pytest.mark.parametrize("number", [errno.EROFS, errno.ENOENT])
+def test_a_closed_directory_has_a_hint_for_writers_alone(number: int) -> None:
     def hint(action: str) -> str:
         with pytest.raises(DiskError) as caught, disk_errors(action, "x"):
-            raise OSError(errno.EROFS, "Read-only file system")
+            raise OSError(number, "what the system says")
         return caught.value.hint
 
     assert "--output" in hint("write")

@@ -81,9 +81,8 @@ MAY_IMPORT = {
         "runtimes", "schema",
     },
     "benchmark": {
-        "data", "devices", "downloads", "evaluation", "export", "input_sizes", "modelfile",
-        "plotting", "precision", "runtimes", "summary", "timing",
-        "wording",
+        "catalog", "data", "devices", "downloads", "evaluation", "export", "input_sizes",
+        "modelfile", "plotting", "precision", "runtimes", "summary", "timing", "wording",
     },
     "prediction": {"data", "modelfile", "runtimes", "schema"},
     "training": {
@@ -92,8 +91,8 @@ MAY_IMPORT = {
         "pretrained", "provenance", "surgery", "tensorfile", "weights",
     },
     "export": {
-        "data", "description", "exported", "heads", "layers", "modelfile", "provenance", "schema",
-        "tensorfile", "wording",
+        "data", "description", "exported", "heads", "layers", "modelfile", "provenance", "runtimes",
+        "schema", "tensorfile", "wording",
     },
     "keras_import": {"description", "layer_specs", "modelfile", "schema", "summary"},
     "explain": {"data", "layers", "modelfile", "schema", "summary", "wording"},

@@ -12,6 +12,7 @@ import pytest
 import torch
 import torchvision
 from torch import nn
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from tests.cards import EVERY_CARD, EVERY_CARD_THE_LARGE_SLOWLY
 from zoo import catalog, description, modelfile, tensorfile
@@ -65,6 +66,24 @@ def test_a_skeleton_allocates_no_weights(card: Architecture) -> None:
     network = modelfile.skeleton(description.describe(card))
     assert all(parameter.is_meta for parameter in network.parameters())
     assert not any(buffer.is_meta for buffer in network.buffers())
+
+
+@pytest.mark.parametrize("name", ["resnet20", "torchvision/vit_b_16", "torchvision/regnet_x_400mf"])
+def test_a_skeleton_draws_nothing_for_which_torch_imports_a_compiler(name: str) -> None:
+    drawn = []
+
+    class Watch(TorchDispatchMode):
+        def __torch_dispatch__(
+            self, func: Any, types: Any, args: Any = (), kwargs: Any = None
+        ) -> Any:
+            if isinstance(args[0], torch.Tensor) and args[0].is_meta:
+                drawn.append(func.overloadpacket.__name__)
+            return func(*args, **(kwargs or {}))
+
+    with Watch():
+        modelfile.skeleton(description.describe(find(name)))
+    assert "fill_" in drawn, "nothing was seen"
+    assert not {"normal_", "erfinv_"} & {*drawn}
 
 
 @EVERY_CARD_THE_LARGE_SLOWLY

@@ -19,6 +19,7 @@ _ELSEWHERE = {
     errno.EROFS: _CLOSED,
     errno.EACCES: _CLOSED,
     errno.EPERM: _CLOSED,
+    errno.ENOENT: _CLOSED,  # as /proc says of any new file
 }
 
 

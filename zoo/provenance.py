@@ -101,7 +101,12 @@ def task_of(
 
 
 def check_classes(
-    source: Source, classes: tuple[str, ...], recipe_name: str, directory: Path | None = None
+    source: Source,
+    classes: tuple[str, ...],
+    recipe_name: str,
+    directory: Path | None = None,
+    *,
+    hint: str = "",
 ) -> None:
     """Refuses pictures whose classes are not the model's; their order is mapped by name.
 
@@ -110,6 +115,7 @@ def check_classes(
         classes: of the pictures.
         recipe_name: what to call the pictures.
         directory: `--data`.
+        hint: what to do; left out, to train the model on them.
 
     Raises:
         DataError: names or number differ.
@@ -119,7 +125,7 @@ def check_classes(
         place = f" --data {shlex.quote(str(directory))}" if directory else ""
         raise DataError(
             difference,
-            hint=new_head_hint(source, f" --recipe {shlex.quote(recipe_name)}{place}"),
+            hint=hint or new_head_hint(source, f" --recipe {shlex.quote(recipe_name)}{place}"),
         )
 
 

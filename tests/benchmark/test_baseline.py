@@ -9,7 +9,7 @@ import pytest
 
 from tests.benchmark.rows import ROW, slowed
 from zoo.benchmark.baseline import Baseline, compare, notes, read
-from zoo.benchmark.row import Row
+from zoo.benchmark.row import Row, key_of
 from zoo.errors import UsageError
 
 MACHINE: dict[str, Any] = {"processor": "PDP-11", "threads": 2, "torch": "2.6"}
@@ -87,3 +87,9 @@ def test_a_baseline_that_is_nowhere(tmp_path: Path) -> None:
         read(tmp_path / "b.json")
     with pytest.raises(UsageError, match="does not exist"):
         read(tmp_path)
+
+
+def test_a_file_called_as_an_architecture_is_no_row_of_it() -> None:
+    of_files = {key_of(name, "torch", "fp32", 1, 1) for name in ("./lenet5", ".//lenet5/")}
+    assert len(of_files) == 1
+    assert key_of("lenet5", "torch", "fp32", 1, 1) not in of_files

@@ -116,7 +116,7 @@ def test_pictures_of_other_classes_calibrate_nothing(zoo: Zoo, trained: Path, in
     write_folder(in_tmp / "pics", count=4)
     ended = zoo("export", trained, "--format", "onnx-int8", "--data", "pics", "-o", "q.onnx")
     assert ended.code == 4
-    assert "--data pics puts a new head on it." in ended.stderr
+    assert "hint: Another --recipe, or --data with pictures of the model's classes." in ended.stderr
 
 
 @pytest.mark.parametrize("missing", ["onnx", "onnxscript", "onnxruntime"])
@@ -128,6 +128,8 @@ def test_a_missing_extra_is_named(
     assert ended.code == 2
     assert f"--format onnx needs {missing}, which is not installed." in ended.stderr
     assert "pip install 'cnn-zoo[export]'" in ended.stderr
+    ended = zoo("export", trained, "--format", "onnx-int8", "-o", "out.onnx")
+    assert f"--format onnx-int8 needs {missing}, which is not installed." in ended.stderr
     assert not list(in_tmp.iterdir())
 
 

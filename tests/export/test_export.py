@@ -35,7 +35,7 @@ from zoo.exported import Kind, read_exported
 from zoo.modelfile import Source
 from zoo.precision import Precision
 from zoo.pruning.channels import prune_channels
-from zoo.runtimes import open_runtime
+from zoo.runtimes import onnx_files, open_runtime
 from zoo.surgery import Pop
 
 GRAPHS: tuple[Kind, ...] = ("onnx", "pt2")
@@ -162,6 +162,46 @@ def test_weights_too_large_lie_beside(
     with pytest.raises(OutputExistsError, match=r"out\.onnx\.data exists"):
         export._data_path(out, converted, force=False)
     assert export._data_path(out, converted, force=True) == data
+
+
+def test_weights_of_a_file_that_was_replaced_go_with_it(
+    trained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    out, data = tmp_path / "out.onnx", tmp_path / "out.onnx.data"
+    with monkeypatch.context() as patched:
+        patched.setattr(onnx_format, "IN_ONE_FILE_BYTES", 100_000)
+        export_file(str(trained), out)
+    assert onnx_files.external_files(out) == {data: data.stat().st_size}
+    other = tmp_path / "other.onnx.data"
+    other.write_bytes(b"mine")
+    made = export_file(str(trained), out, force=True)
+    assert not data.exists()
+    assert other.exists()
+    assert any("out.onnx.data was removed" in note for note in made.notes)
+    data.write_bytes(b"mine")
+    export_file(str(trained), out, force=True)
+    assert data.read_bytes() == b"mine"
+    out.write_bytes(b"no model")
+    export_file(str(trained), out, force=True)
+    assert data.read_bytes() == b"mine"
+
+
+def test_weights_stay_where_they_were_not_all_of_a_file(
+    trained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    out, data = tmp_path / "out.onnx", tmp_path / "out.onnx.data"
+    with monkeypatch.context() as patched:
+        patched.setattr(onnx_format, "IN_ONE_FILE_BYTES", 100_000)
+        export_file(str(trained), out)
+    model = onnx.load(str(out), load_external_data=False)
+    first = next(one for one in model.graph.initializer if one.external_data)
+    moved = tmp_path / "second.data"
+    moved.write_bytes(data.read_bytes())
+    next(one for one in first.external_data if one.key == "location").value = moved.name
+    out.write_bytes(model.SerializeToString())
+    export_file(str(trained), out, force=True)
+    assert data.exists(), "the file had other weights besides"
+    assert moved.exists()
 
 
 @contextmanager

@@ -10,6 +10,8 @@ from onnx import TensorProto, helper
 
 from tests.conftest import Ended
 from zoo import modelfile
+from zoo.data.decode import BadPictureError
+from zoo.data.pictures import ArrayPictures, Found
 from zoo.description import describe
 from zoo.errors import DataError, ThresholdError, UsageError
 from zoo.export import export_file, pictures, quantize
@@ -136,6 +138,87 @@ def test_pictures_to_calibrate_on_are_not_those_compared(trained: Path) -> None:
     seen = {bytes(picture.numpy().tobytes()) for picture in ours}
     both = sum(picture.numpy().tobytes() in seen for picture in theirs)
     assert both < 5  # the digits hold some pictures twice
+
+
+def in_order_of_classes(*sizes: int) -> ArrayPictures:
+    """Pictures of one pixel whose value tells their class, and their place of the digits' ten."""
+    targets = torch.arange(len(sizes)).repeat_interleave(torch.tensor(sizes))
+    names = tuple(str(index) for index in range(len(targets)))
+    images = targets.byte()[:, None, None, None]
+    classes = tuple(str(index) for index in range(len(sizes)))
+    return ArrayPictures(targets, classes, names, images)
+
+
+def counted(found: list[torch.Tensor], classes: int) -> list[int]:
+    return torch.stack(found).flatten().bincount(minlength=classes).tolist()
+
+
+@pytest.mark.parametrize("count", [10, 512, 700, 1023])
+def test_all_classes_are_among_the_pictures(
+    count: int, trained: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found = Found(in_order_of_classes(*[204] * 10), test=in_order_of_classes(*[102] * 10))
+    monkeypatch.setattr(pictures.sources, "read", lambda *_: found)
+    source = modelfile.resolve(str(trained))
+    ours = pictures.calibration(source, count, recipe_name=None, data=None)
+    floats = pictures.choose(source, count, recipe_name=None, data=None)
+    for chosen in (ours, floats):
+        of_each = counted(chosen.pictures, 10)
+        assert max(of_each) - min(of_each) <= 1
+        assert sum(of_each) == min(count, 1020)
+        assert pictures.lacking(source, chosen, "checked with") == ()
+
+
+def test_a_class_of_few_pictures_is_among_them_too() -> None:
+    for start in (0, 1):
+        chosen = pictures._drawn(in_order_of_classes(900, 4, 1, 900), 100, "r", start=start, step=2)
+        first, few, single, last = counted(chosen.pictures, 4)
+        assert (few, single) == (2, 1)
+        assert abs(first - last) <= 1
+        assert first + last == 97
+
+
+def test_pictures_are_drawn_from_all_of_a_class() -> None:
+    places = pictures._in_turns([0] * 1000, 0, 1)[:20]
+    assert min(places) < 200
+    assert max(places) > 800
+    assert len({place // 200 for place in places}) == 5
+
+
+def test_a_picture_that_cannot_be_read_is_replaced(monkeypatch: pytest.MonkeyPatch) -> None:
+    def picture(self: ArrayPictures, index: int) -> torch.Tensor:
+        if index % 2:
+            raise BadPictureError("odd")
+        return self.images[index]
+
+    monkeypatch.setattr(ArrayPictures, "picture", picture)
+    assert counted(pictures._drawn(in_order_of_classes(20, 20), 20, "r").pictures, 2) == [10, 10]
+
+
+def test_a_class_without_a_picture_is_told(trained: Path) -> None:
+    source = modelfile.resolve(str(trained))
+    chosen = pictures._drawn(in_order_of_classes(*[9] * 8), 40, "digits")
+    assert pictures.lacking(source, chosen, "calibrated on") == (
+        "calibrated on no picture of 8, 9, so nothing is known of them",
+    )
+
+
+def test_random_weights_are_named(in_tmp: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from zoo.export import Wishes
+
+    monkeypatch.setattr(quantize, "AGREEMENT", 1.01)
+    monkeypatch.setattr(quantize, "IMAGES", 10)
+    wishes = Wishes(recipe_name="digits", calibration_images=4)
+    with pytest.raises(ThresholdError) as error:
+        export_file("lenet5", Path("m.onnx"), "onnx-int8", wishes)
+    assert "The weights of lenet5 are random: train it first" in error.value.hint
+
+
+def test_a_recipe_of_other_classes_is_no_reason_to_train(trained: Path) -> None:
+    source = modelfile.resolve(str(trained))
+    with pytest.raises(DataError) as error:
+        pictures.calibration(source, 5, recipe_name="shapes", data=None)
+    assert error.value.hint == "Another --recipe, or --data with pictures of the model's classes."
 
 
 def compared(ours: torch.Tensor, theirs: torch.Tensor) -> None:

@@ -70,6 +70,8 @@ class Benchmark:
         self._contestants: list[Contestant] = []
         self.judged_by: dict[str, Shown] = {}
         """The pictures that the accuracy of each model is of, by its name."""
+        self._unjudged: list[str] = []
+        """Models whose 8-bit files are calibrated on the pictures, and that have no accuracy."""
 
     def open(self) -> None:
         """Opens the pictures, and every model, which may be exported for that.
@@ -89,8 +91,9 @@ class Benchmark:
     def run(self) -> Iterator[str]:
         """Measures all, and before each part yields what it will be, for people."""
         if self.judged_by:
-            yield f"accuracy of {plural(len(self._contestants), 'network')}"
-            for one in self._contestants:
+            judged = [one for one in self._contestants if one.name in self.judged_by]
+            yield f"accuracy of {plural(len(judged), 'network')}"
+            for one in judged:
                 self._top1[one] = self.judged_by[one.name].figures_in(one.runtime).top1
         count = len(self._contestants) * len(self.request.batch_sizes)
         yield (
@@ -128,6 +131,11 @@ class Benchmark:
         """What people should know of the figures."""
         notes = [note for shown in self.judged_by.values() for note in shown.notes]
         notes += [note for one in self._contestants for note in one.notes]
+        notes += [
+            f"{name} has nothing trained in it: the pictures calibrate its onnx-int8 file, which "
+            "is not checked, and accuracy is left out"
+            for name in self._unjudged
+        ]
         fixed = dict.fromkeys(one.format for one in self._contestants if one.format != "torch")
         if fixed and set(self.request.precisions) - IN_FILES:
             notes.append(
@@ -149,13 +157,18 @@ class Benchmark:
         if not self.request.has_pictures:
             return {}
         sources = [modelfile.resolve(model, exported=True) for model in self.request.models]
+        judged = []
         for source in sources:
-            if source.path is None or not source.description.is_trained:
+            if source.path is not None and source.description.is_trained:
+                judged.append(source)
+            elif source.exported is None and "onnx-int8" in (self.request.formats or ()):
+                self._unjudged.append(source.name)
+            else:
                 raise UsageError(
                     f"{source.name} has nothing trained in it whose accuracy could be measured.",
                     hint=f"zoo train {shlex.quote(source.name)}",
                 )
-        return {source.name: self._shown(source) for source in sources}
+        return {source.name: self._shown(source) for source in judged}
 
     def _shown(self, source: Source) -> Shown:
         return open_split(

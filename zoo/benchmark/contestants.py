@@ -13,7 +13,7 @@ from zoo.errors import UsageError, did_you_mean
 from zoo.input_sizes import check_takes
 from zoo.modelfile import Source
 from zoo.precision import Name, Precision, choose
-from zoo.runtimes import Format, Runtime, open_runtime
+from zoo.runtimes import Format, Runtime, onnx_files, open_runtime
 from zoo.summary import summarize
 
 if TYPE_CHECKING:
@@ -53,9 +53,10 @@ class Contestant:
 
     @property
     def file(self) -> str:
-        """What was opened: the model itself, or a file that was exported from it for this."""
+        """What was opened, as another process finds it: an architecture's name, or a whole path."""
         source = self.runtime.source
-        return source.name if source.path is None else str(source.path)
+        # A relative path may be an architecture's name, which would win over it.
+        return source.name if source.path is None else str(source.path.absolute())
 
     @property
     def device(self) -> torch.device:
@@ -170,7 +171,14 @@ def _exported(source: Source, name: str, cost: Cost, request: "Request") -> Cont
     kind = next(kind for kind in FORMATS if kind == name)
     number = len(list(request.scratch.iterdir()))
     path = request.scratch / f"{number}{FORMATS[kind][1]}"
-    wishes = Wishes(recipe_name=request.recipe, data=request.data)
+    # In 8 bits, what is not trained need not name the same classes: only its speed is of interest.
+    is_idle = kind == "onnx-int8" and not source.description.is_trained
+    has_pictures = kind == "onnx-int8" or source.description.is_trained
+    wishes = Wishes(
+        recipe_name=request.recipe if has_pictures else None,
+        data=request.data if has_pictures else None,
+        checked=not is_idle,
+    )
     made = export_file(source.name, path, kind, wishes)
     file = replace(modelfile.resolve(str(path), exported=True), name=f"{source.name} as {name}")
     of_file = replace(cost, file_bytes=made.bytes)
@@ -180,7 +188,7 @@ def _exported(source: Source, name: str, cost: Cost, request: "Request") -> Cont
 def _cost(source: Source) -> Cost:
     network = modelfile.outline(source.description)
     summary = summarize(network, source.description.input_shape)
-    size = _bytes_of(source.path) if source.path else None
+    size = _bytes_of(source, source.path) if source.path else None
     return Cost(
         params=summary.torch_params,
         mult_adds=summary.mult_adds,
@@ -188,11 +196,11 @@ def _cost(source: Source) -> Cost:
     )
 
 
-def _bytes_of(path: Path) -> int:
+def _bytes_of(source: Source, path: Path) -> int:
     """Of a file, and of the weights that an ONNX file may have beside it."""
-    beside = path.with_name(f"{path.name}.data")
-    has_weights = path.suffix == ".onnx" and beside.is_file()
-    return path.stat().st_size + (beside.stat().st_size if has_weights else 0)
+    is_onnx = source.exported is not None and source.exported.container == "onnx"
+    beside = onnx_files.external_files(path) if is_onnx else {}
+    return path.stat().st_size + sum(beside.values())
 
 
 def random_images(source: Source, batch_size: int) -> Tensor:

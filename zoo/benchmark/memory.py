@@ -1,13 +1,14 @@
 """How much memory a classifier takes: measured in a process of its own, which does nothing else.
 
-On a processor that is the process's peak while it runs, above what it took when torch and the
-runtime were imported and nothing was opened: weights, activations, workspaces, and code that is
-used for the first time. An ONNX file is opened as `runtimes` opens it, from bytes that were looked
-at, of which onnxruntime keeps a copy. What loading takes in passing is counted only where the
-system can't forget a peak (elsewhere than on Linux). On a GPU it is the peak of torch's own
-allocations there.
+On a processor that is the process's peak while it runs, above what it took when torch, the runtime
+and the code that builds the network were imported and nothing was opened: weights, activations,
+workspaces, and code that is used for the first time. An ONNX file is opened as `runtimes` opens it,
+from bytes that were looked at, of which onnxruntime keeps a copy. What loading takes in passing is
+counted only where the system can't forget a peak (elsewhere than on Linux). On a GPU it is the peak
+of torch's own allocations there.
 """
 
+import ctypes
 import gc
 import json
 import os
@@ -17,9 +18,14 @@ import subprocess
 import sys
 from contextlib import suppress
 from dataclasses import asdict, dataclass
+from importlib import import_module
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from zoo.errors import OutOfMemoryError
+
+if TYPE_CHECKING:
+    from zoo.modelfile import Source
 
 PASSES = 3
 _STATUS = Path("/proc/self/status")
@@ -73,14 +79,16 @@ def _measure(job: Job) -> int | None:
     """Opens and runs it here, in the fresh process."""
     import torch
 
+    from zoo import modelfile
     from zoo.benchmark.contestants import random_images
     from zoo.precision import choose
     from zoo.runtimes import open_runtime
 
-    _import_runtime(job.format)
+    source = modelfile.resolve(job.model, exported=True)
+    _import_runtime(source, job.format)
     before = _resident("VmRSS")
     arithmetic = choose(job.precision, torch.device(job.device))
-    runtime = open_runtime(job.model, arithmetic, threads=job.threads)
+    runtime = open_runtime(source, arithmetic, threads=job.threads)
     _forget_peak()
     with torch.inference_mode():
         prepared = runtime.prepare(random_images(runtime.source, job.batch_size))
@@ -93,9 +101,13 @@ def _measure(job: Job) -> int | None:
     return None
 
 
-def _import_runtime(name: str) -> None:
-    """Imports what opening a file would, so that it is not counted."""
-    if name in ("onnx", "onnx-int8"):
+def _import_runtime(source: "Source", name: str) -> None:
+    """Imports what opening a model would, so that it is not counted."""
+    if name == "torch":
+        import_module(source.card.builder.partition(":")[0])
+        if source.card.library == "timm":
+            import_module("timm")
+    elif name in ("onnx", "onnx-int8"):
         import onnx  # noqa: F401
         import onnxruntime  # noqa: F401
     elif name == "pt2":  # most of torch.export is imported when the first file is read
@@ -125,6 +137,8 @@ def _resident(key: str) -> int:
 def _forget_peak() -> None:
     """Lets the peak begin anew, where the system allows that; else it holds what loading took."""
     gc.collect()
+    with suppress(OSError, AttributeError):  # glibc keeps some of what was freed
+        ctypes.CDLL(None).malloc_trim(0)
     with suppress(OSError):
         Path("/proc/self/clear_refs").write_text("5")
 

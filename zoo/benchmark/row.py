@@ -3,6 +3,7 @@
 import os
 from dataclasses import dataclass
 
+from zoo import catalog
 from zoo.runtimes import Format
 
 Key = tuple[str, str, str, int, int]
@@ -52,5 +53,6 @@ class Row:
 
 
 def key_of(model: str, format_name: str, precision: str, batch_size: int, threads: int) -> Key:
-    """What tells a row from others; `./runs/a/` is `runs/a`."""
-    return os.path.normpath(model), format_name, precision, batch_size, threads
+    """What tells a row from others; `./runs/a/` is `runs/a`, but `./lenet5` is not `lenet5`."""
+    name = os.path.abspath(model) if catalog.named(model) is None else model
+    return name, format_name, precision, batch_size, threads

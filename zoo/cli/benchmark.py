@@ -16,6 +16,7 @@ from zoo.cli.options import (
     Offline,
     RecipeOption,
     Threads,
+    check_share,
 )
 from zoo.cli.output import Result, plural
 from zoo.cli.watch import watched
@@ -114,6 +115,8 @@ def benchmark(
 ) -> Result:
     """Measure latency, speed, memory and more of several models, under the same noise."""
     sizes = _sizes(batch_sizes)
+    check_share("--spread", spread)
+    check_share("--tolerance", tolerance)
     _check_idle("--tolerance", tolerance is not None, "--baseline", baseline is not None)
     _check_idle("--force", force, "--png", png is not None)
     _check_idle("--offline", offline, "--recipe or --data", recipe is not None or data is not None)

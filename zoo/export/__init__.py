@@ -15,17 +15,18 @@ from torch import Tensor
 
 from zoo import modelfile
 from zoo.data.fit import fit, normalize
-from zoo.errors import OutputExistsError, UsageError, did_you_mean
+from zoo.errors import OutputExistsError, ThresholdError, UsageError, ZooError, did_you_mean
 from zoo.export import parity, pictures
 from zoo.export.contract import classes_of, input_of
 from zoo.export.job import Converted, Format, Job
 from zoo.export.job import Wishes as Wishes
 from zoo.export.network import Exportable, drop_auxiliary
 from zoo.export.pictures import Chosen
-from zoo.exported import Exported, Kind, Parity
-from zoo.files import atomic_path, check_output_file
+from zoo.exported import Exported, Kind, Parity, container_of
+from zoo.files import atomic_path, check_output_file, disk_errors
 from zoo.heads import split_outputs
 from zoo.modelfile import Source
+from zoo.runtimes import onnx_files
 from zoo.schema import Preprocessing
 
 FORMATS: dict[Kind, tuple[str, str]] = {
@@ -129,6 +130,7 @@ def export_file(
     job = _job(source, wishes)
     converted = format_.convert(job)
     data_path = _data_path(output, converted, force=force)
+    stale = _stale_data(output) if data_path is None else None
     document = Exported(
         kind=kind,
         description=source.description,
@@ -146,6 +148,9 @@ def export_file(
             checked = _checked(format_, path, job, chosen, str(output))
             document = document.model_copy(update={"parity": checked.parity})
         converted.write(path, document, data, data_path.name if data_path is not None else "")
+    if stale is not None:
+        with disk_errors("remove", stale):
+            stale.unlink(missing_ok=True)
     return Made(
         path=output,
         data_path=data_path,
@@ -154,7 +159,12 @@ def export_file(
         runtime=format_.RUNTIME,
         largest=checked.largest if checked is not None else None,
         output_shape=_output_shape(job.exportable, source),
-        notes=(*source.description.all_notes, *(chosen.notes if chosen is not None else ())),
+        notes=(
+            *source.description.all_notes,
+            *converted.notes,
+            *_notes(source, chosen, kind),
+            *([f"{stale} was removed, the weights of the file replaced"] if stale else []),
+        ),
     )
 
 
@@ -229,6 +239,17 @@ def _data_path(output: Path, converted: Converted, *, force: bool) -> Path | Non
     return path
 
 
+def _stale_data(output: Path) -> Path | None:
+    """The weights of an ONNX file that is to be replaced, where they are all in FILE.data."""
+    data = Path(f"{os.path.realpath(output)}.data")
+    try:
+        if not data.is_file() or container_of(output) != "onnx":
+            return None
+        return data if onnx_files.external_files(output).keys() == {data} else None
+    except ZooError:  # whatever it is, it is not known to be no use without FILE
+        return None
+
+
 def _chosen(source: Source, wishes: Wishes, kind: Kind, count: int) -> Chosen | None:
     """The pictures to check with; None where nothing is checked."""
     if not wishes.checked:
@@ -240,6 +261,15 @@ def _chosen(source: Source, wishes: Wishes, kind: Kind, count: int) -> Chosen | 
         data=wishes.data,
         is_calibrated=kind == "onnx-int8",
     )
+
+
+def _notes(source: Source, chosen: Chosen | None, kind: Kind) -> tuple[str, ...]:
+    """What to know of the pictures that were compared."""
+    if chosen is None:
+        return ()
+    # Floats are held against a number, whatever the classes.
+    is_share = kind == "onnx-int8"
+    return (*chosen.notes, *(pictures.lacking(source, chosen, "checked with") if is_share else ()))
 
 
 def _checked(format_: Format, path: Path, job: Job, chosen: Chosen, what: str) -> _Checked:
@@ -256,7 +286,15 @@ def _checked(format_: Format, path: Path, job: Job, chosen: Chosen, what: str) -
         batches,
         tells_classes=not job.source.description.is_headless,
     )
-    format_.check(comparison, what, format_.RUNTIME)
+    try:
+        format_.check(comparison, what, format_.RUNTIME)
+    except ThresholdError as error:
+        if error.hint and job.source.description.is_random:
+            error.hint = (
+                f"The weights of {job.name} are random: train it first, or --no-check writes it "
+                "unchecked."
+            )
+        raise
     return _Checked(comparison.figures(chosen.recipe), comparison.largest)
 
 

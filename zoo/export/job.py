@@ -59,6 +59,11 @@ class Converted(ABC):
         return {}
 
     @property
+    def notes(self) -> tuple[str, ...]:
+        """What the user should know of it."""
+        return ()
+
+    @property
     def has_data_file(self) -> bool:
         """Whether the weights lie in a second file."""
         return False

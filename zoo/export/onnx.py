@@ -18,7 +18,8 @@ from zoo.export.graph import AXES, layer_of, refusal, silence, trace
 from zoo.export.job import Converted as InFormat
 from zoo.export.job import Job
 from zoo.export.parity import check_floats
-from zoo.exported import DOCUMENT_KEY, Exported
+from zoo.exported import DOCUMENT_KEY, Exported, Kind
+from zoo.runtimes import onnx_files
 
 if TYPE_CHECKING:
     import onnx
@@ -118,7 +119,7 @@ def convert(job: Job) -> Converted:
     Raises:
         UsageError: the extra is missing, there is no such opset, or ONNX lacks an operation.
     """
-    check_extra()
+    check_extra("onnx")
     name, exportable, opset = job.name, job.exportable, job.wishes.opset
     _check_opset(opset)
     program = trace(exportable, name, "onnx")
@@ -174,25 +175,14 @@ def opened(path: Path, job: Job) -> Callable[[Tensor], Tensor]:
     return lambda images: torch.from_numpy(session.run(None, {name: images.numpy()})[0])
 
 
-def check_extra() -> None:
+def check_extra(kind: Kind) -> None:
     """Refuses to go on without the extra.
 
     Raises:
         UsageError: names the packages that are missing.
     """
-    missing = []
-    for module in ("onnx", "onnxscript", "onnxruntime"):
-        try:
-            with silence():
-                __import__(module)
-        except ImportError:
-            missing.append(module)
-    if missing:
-        raise UsageError(
-            f"--format onnx needs {' and '.join(missing)}, which "
-            f"{'is' if len(missing) == 1 else 'are'} not installed.",
-            hint="pip install 'cnn-zoo[export]'",
-        )
+    with silence():
+        onnx_files.check_extra(f"--format {kind}", ("onnx", "onnxscript", "onnxruntime"))
 
 
 def _check_opset(opset: int | None) -> None:

@@ -1,8 +1,11 @@
 """The pictures that an exported file is checked with: a recipe's if they are here, else random."""
 
 import math
-from collections.abc import Iterator
+import random
+from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
+from operator import itemgetter
 from pathlib import Path
 
 import torch
@@ -18,6 +21,7 @@ from zoo.modelfile import Source
 from zoo.provenance import check_classes, task_of
 from zoo.schema import Preprocessing
 
+_SOME = 5
 _SCALES = ((1.0, 1.0), (0.5, 1.7), (2.3, 0.9), (1.4, 1.4), (0.25, 0.3))
 """Sides of the pictures that a graph fits itself, in the network's."""
 
@@ -31,6 +35,8 @@ class Chosen:
     recipe: str | None
     """None where they are random."""
     notes: tuple[str, ...] = ()
+    classes: tuple[str, ...] = ()
+    """Those of which there are pictures."""
 
 
 def calibration(
@@ -61,9 +67,15 @@ def calibration(
             f"The pictures of {task.name} have {channels} channels, {source.name} takes {ours}."
         )
     found = sources.read(task.recipe.dataset, task.given, None).train
-    check_classes(source, found.classes, task.name, data)
+    if source.description.is_trained:  # else its classes mean nothing yet
+        check_classes(
+            source,
+            found.classes,
+            task.name,
+            hint="Another --recipe, or --data with pictures of the model's classes.",
+        )
     # Every second one: where the set has one part only, the others are compared.
-    return Chosen(list(_spread_over(found, count, start=1, step=2)), task.name)
+    return _drawn(found, count, task.name, start=1, step=2)
 
 
 def choose(
@@ -96,8 +108,7 @@ def choose(
         found = sources.read(task.recipe.dataset, task.given, None)
         parts = (found.test, found.validation, found.train)
         pictures = next(part for part in parts if part is not None and len(part))
-        spread = _spread_over(pictures, count, step=2 if is_calibrated else 1)
-        return Chosen(list(spread), task.name)
+        return _drawn(pictures, count, task.name, step=2 if is_calibrated else 1)
     except (DataError, DiskError, UsageError) as error:
         if is_asked:
             raise
@@ -109,29 +120,66 @@ def choose(
         return Chosen(random_pictures(description.preprocessing, count), None, (note,))
 
 
-def _spread_over(
-    pictures: Pictures, count: int, *, start: int = 0, step: int = 1
-) -> Iterator[Tensor]:
-    """So many pictures from all of a set, whose order is often that of its classes.
+def _drawn(pictures: Pictures, count: int, recipe: str, *, start: int = 0, step: int = 1) -> Chosen:
+    """So many pictures of a set, as many of each class as there are.
 
     Args:
-        pictures: the set.
+        pictures: the set, often in the order of its classes.
         count: how many at most.
-        start: the first that may be taken.
+        recipe: what the set is called.
+        start: the first of each class that may be taken; of a single one, that one.
+        step: from there, every so-manieth may.
+
+    Raises:
+        DataError: none can be read.
+    """
+    found: list[Tensor] = []
+    seen: set[int] = set()
+    targets = pictures.targets.tolist()
+    for place in _in_turns(targets, start, step):
+        if len(found) == count:
+            break
+        with suppress(BadPictureError):
+            found.append(pictures.picture(place))
+            seen.add(targets[place])
+    if not found:
+        raise DataError("None of the recipe's pictures can be read.")
+    return Chosen(found, recipe, classes=tuple(pictures.classes[label] for label in sorted(seen)))
+
+
+def _in_turns(targets: Sequence[int], start: int, step: int) -> list[int]:
+    """Places, of which the first ones, however many, are of all classes and from all of each.
+
+    Args:
+        targets: the class of each place.
+        start: the first of each class that may be taken; of a single one, that one.
         step: from there, every so-manieth may.
     """
-    places = range(min(start, len(pictures) - 1), len(pictures), step)
-    taken = 0
-    for index in places[:: max(1, len(places) // count)]:
-        try:
-            yield pictures.picture(index)
-        except BadPictureError:
-            continue
-        taken += 1
-        if taken == count:
-            return
-    if not taken:
-        raise DataError("None of the recipe's pictures that were tried can be read.")
+    of_class: dict[int, list[int]] = {}
+    for place, label in enumerate(targets):
+        of_class.setdefault(label, []).append(place)
+    draws = random.Random(0)  # noqa: S311 - equal models are to give equal files
+    turns: list[tuple[int, int]] = []
+    for places in of_class.values():
+        allowed = places[min(start, len(places) - 1) :: step]
+        turns += enumerate(draws.sample(allowed, len(allowed)))
+    draws.shuffle(turns)  # which classes come first, where there are fewer turns than classes
+    return [place for _, place in sorted(turns, key=itemgetter(0))]
+
+
+def lacking(source: Source, chosen: Chosen, purpose: str) -> tuple[str, ...]:
+    """A note where a class of the model has no picture among those that were chosen.
+
+    Args:
+        source: MODEL.
+        chosen: of a recipe.
+        purpose: what they were chosen for, such as "checked with".
+    """
+    names = [name for name in source.description.classes if name not in chosen.classes]
+    if not names or chosen.recipe is None:
+        return ()
+    some = ", ".join(names[:_SOME]) + (f" and {len(names) - _SOME:,} more" * (len(names) > _SOME))
+    return (f"{purpose} no picture of {some}, so nothing is known of them",)
 
 
 def random_pictures(preprocessing: Preprocessing, count: int) -> list[Tensor]:

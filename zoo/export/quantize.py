@@ -47,6 +47,12 @@ class Converted(InFormat):
     model: "ModelProto"
     opset: int
     calibration: Calibration
+    lacking: tuple[str, ...]
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """Which classes it has not seen."""
+        return self.lacking
 
     @property
     def settings(self) -> dict[str, Any]:
@@ -96,7 +102,7 @@ def convert(job: Job) -> Converted:
             f"{name} gives features: onnx-int8 is judged by the classes that it names.",
             hint="--format onnx",
         )
-    floats.check_extra()
+    floats.check_extra("onnx-int8")
     chosen = pictures.calibration(
         job.source,
         job.wishes.calibration_images or CALIBRATION_IMAGES,
@@ -118,7 +124,8 @@ def convert(job: Job) -> Converted:
             hint="--format onnx",
         ) from error
     calibration = Calibration(recipe=chosen.recipe, images=len(chosen.pictures))
-    return Converted(model, converted.opset, calibration)
+    lacking = pictures.lacking(job.source, chosen, "calibrated on")
+    return Converted(model, converted.opset, calibration, lacking)
 
 
 def _inputs(job: Job, found: list[Tensor]) -> Callable[[], Iterator[Tensor]]:

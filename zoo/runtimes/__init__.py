@@ -274,10 +274,9 @@ def _session(source: Source, threads: int) -> "InferenceSession":
         ModelFileError: the file is refused, or other than its document says.
     """
     assert source.path is not None
-    try:
-        import onnxruntime
-    except ImportError as error:
-        raise onnx_files.missing_extra(source.name) from error
+    onnx_files.check_extra(source.name)
+    import onnxruntime
+
     vetted = onnx_files.vet(source.path)
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 4  # what goes wrong is raised too

@@ -5,8 +5,10 @@ An ONNX file can name other files to read its numbers from, and operators that a
 
 import os
 import stat
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -42,19 +44,10 @@ def vet(path: Path) -> Vetted:
             short, or an operator is none of ONNX's own.
         DiskError: it can't be read.
     """
-    try:
-        import onnx
-        from google.protobuf.message import DecodeError
-    except ImportError as error:
-        raise missing_extra(path) from error
-    with disk_errors("read", path):
-        content = path.read_bytes()
-    try:
-        model = onnx.load_model_from_string(content)
-    except DecodeError as error:
-        raise ModelFileError(
-            f"{path} is no ONNX file, or a truncated one.", hint="Copy or download it again."
-        ) from error
+    check_extra(path)
+    import onnx
+
+    content, model = _read(path)
     _check_operators(path, model)
     directory = Path(os.path.realpath(path)).parent
     for tensor in _tensors(model):
@@ -63,12 +56,66 @@ def vet(path: Path) -> Vetted:
     return Vetted(content, directory)
 
 
-def missing_extra(path: object) -> UsageError:
-    """What to raise where onnx or onnxruntime is not installed."""
-    return UsageError(
-        f"{path} needs onnx and onnxruntime, which are not installed.",
-        hint="pip install 'cnn-zoo[export]'",
-    )
+def external_files(path: Path) -> dict[Path, int]:
+    """The files beside an ONNX file that hold numbers of its own, and their sizes in bytes.
+
+    Raises:
+        UsageError: onnx is not installed.
+        ModelFileError: it is truncated or no ONNX file.
+        DiskError: it can't be read.
+    """
+    check_extra(path, ("onnx",))
+    directory = Path(os.path.realpath(path)).parent
+    _, model = _read(path)
+    entries = (entry for tensor in _tensors(model) for entry in tensor.external_data)
+    places = {entry.value for entry in entries if entry.key == "location"}
+    found = {}
+    for place in places:
+        if os.path.basename(place) == place:  # what leads elsewhere is refused when it is opened
+            with suppress(OSError, ValueError):
+                status = os.lstat(directory / place)
+                if stat.S_ISREG(status.st_mode):
+                    found[directory / place] = status.st_size
+    return found
+
+
+def check_extra(what: object, modules: Sequence[str] = ("onnx", "onnxruntime")) -> None:
+    """Refuses to go on without the extra.
+
+    Args:
+        what: needs it.
+        modules: of the extra that are needed.
+
+    Raises:
+        UsageError: names those that are missing.
+    """
+    missing = []
+    for module in modules:
+        try:
+            import_module(module)
+        except ImportError:
+            missing.append(module)
+    if missing:
+        raise UsageError(
+            f"{what} needs {' and '.join(missing)}, which {'is' if len(missing) == 1 else 'are'} "
+            "not installed.",
+            hint="pip install 'cnn-zoo[export]'",
+        )
+
+
+def _read(path: Path) -> "tuple[bytes, ModelProto]":
+    """The bytes of an ONNX file, and what they mean; external data stay unread."""
+    import onnx
+    from google.protobuf.message import DecodeError
+
+    with disk_errors("read", path):
+        content = path.read_bytes()
+    try:
+        return content, onnx.load_model_from_string(content)
+    except DecodeError as error:
+        raise ModelFileError(
+            f"{path} is no ONNX file, or a truncated one.", hint="Copy or download it again."
+        ) from error
 
 
 def _check_operators(path: Path, model: "ModelProto") -> None:
