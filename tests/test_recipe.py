@@ -182,7 +182,7 @@ def test_where_a_key_belongs_is_said(text: str, suggestion: str, tmp_path: Path)
         ("preprocess: {mean: 0.5, featurewise_center: true}", "preprocess.mean is surplus"),
         ("train: {epochs: 2, head_epochs: 3}", "must not be more than train.epochs"),
         ("train: {epochs: 2, head_epochs: 1, unfreeze: 2}", "are more than train.epochs"),
-        ("train: {unfreeze: 2}", "follow train.head_epochs, which are 0"),
+        ("train: {unfreeze: 2}", "follows the epochs of train.head_epochs"),
         ("train: {unfreeze: -1}", "must be a number of epochs, or layers by epoch"),
         ("train: {unfreeze: {}}", "must be a number of epochs, or layers by epoch"),
         ("train: {unfreeze: {0: layer4}}", "for an epoch, counted from 1, which layers"),

@@ -242,9 +242,12 @@ def _detail(
     loc: tuple[str | int, ...] = problem["loc"]
     while loc and not document.has(loc):
         loc = loc[:-1]
+    message, suggestion = _reword(problem["msg"]), None
+    if len(loc) == 1 and (named := re.match(rf"{loc[0]}\.(\w+) ", message)):
+        # Of several keys of a section, the message names first the one to blame.
+        loc = (*loc, named[1]) if document.has((*loc, named[1])) else loc
     dotted = ".".join(str(part) for part in loc)
     line, column = document.position(loc)
-    message, suggestion = _reword(problem["msg"]), None
     if problem["type"] == "extra_forbidden":
         message = "is no option."
         suggestion = _instead(loc)

@@ -18,7 +18,6 @@ import subprocess
 import sys
 from contextlib import suppress
 from dataclasses import asdict, dataclass
-from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -86,6 +85,7 @@ def _measure(job: Job) -> int | None:
 
     source = modelfile.resolve(job.model, exported=True)
     _import_runtime(source, job.format)
+    _give_back()
     before = _resident("VmRSS")
     arithmetic = choose(job.precision, torch.device(job.device))
     runtime = open_runtime(source, arithmetic, threads=job.threads)
@@ -103,10 +103,10 @@ def _measure(job: Job) -> int | None:
 
 def _import_runtime(source: "Source", name: str) -> None:
     """Imports what opening a model would, so that it is not counted."""
-    if name == "torch":
-        import_module(source.card.builder.partition(":")[0])
-        if source.card.library == "timm":
-            import_module("timm")
+    if name == "torch":  # and what replaying its edits takes, such as torch.fx
+        from zoo import modelfile
+
+        modelfile.outline(source.description)
     elif name in ("onnx", "onnx-int8"):
         import onnx  # noqa: F401
         import onnxruntime  # noqa: F401
@@ -134,11 +134,16 @@ def _resident(key: str) -> int:
     return peak if sys.platform == "darwin" else 1024 * peak
 
 
+def _give_back() -> None:
+    """Frees what nobody needs; glibc keeps some of what was freed."""
+    gc.collect()
+    with suppress(OSError, AttributeError):
+        ctypes.CDLL(None).malloc_trim(0)
+
+
 def _forget_peak() -> None:
     """Lets the peak begin anew, where the system allows that; else it holds what loading took."""
-    gc.collect()
-    with suppress(OSError, AttributeError):  # glibc keeps some of what was freed
-        ctypes.CDLL(None).malloc_trim(0)
+    _give_back()
     with suppress(OSError):
         Path("/proc/self/clear_refs").write_text("5")
 

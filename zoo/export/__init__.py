@@ -130,6 +130,8 @@ def export_file(
     job = _job(source, wishes)
     converted = format_.convert(job)
     data_path = _data_path(output, converted, force=force)
+    if data_path is not None:
+        _check_spares_models(source, data_path)
     stale = _stale_data(output) if data_path is None else None
     document = Exported(
         kind=kind,

@@ -2,7 +2,7 @@
 
 import math
 import random
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from operator import itemgetter
@@ -44,6 +44,8 @@ def calibration(
 ) -> Chosen:
     """Training pictures to find the ranges of a network's numbers on. Nothing is downloaded.
 
+    Where a run records how it split its pictures, those of its training split.
+
     Args:
         source: MODEL.
         count: how many.
@@ -75,7 +77,7 @@ def calibration(
             hint="Another --recipe, or --data with pictures of the model's classes.",
         )
     # Every second one: where the set has one part only, the others are compared.
-    return _drawn(found, count, task.name, start=1, step=2)
+    return _drawn(found, count, task.name, start=1, step=2, recorded=task.recorded)
 
 
 def choose(
@@ -120,7 +122,15 @@ def choose(
         return Chosen(random_pictures(description.preprocessing, count), None, (note,))
 
 
-def _drawn(pictures: Pictures, count: int, recipe: str, *, start: int = 0, step: int = 1) -> Chosen:
+def _drawn(
+    pictures: Pictures,
+    count: int,
+    recipe: str,
+    *,
+    start: int = 0,
+    step: int = 1,
+    recorded: Mapping[str, str] | None = None,
+) -> Chosen:
     """So many pictures of a set, as many of each class as there are.
 
     Args:
@@ -129,6 +139,7 @@ def _drawn(pictures: Pictures, count: int, recipe: str, *, start: int = 0, step:
         recipe: what the set is called.
         start: the first of each class that may be taken; of a single one, that one.
         step: from there, every so-manieth may.
+        recorded: by content hash, the splits that pictures are in: of these only training ones.
 
     Raises:
         DataError: none can be read.
@@ -140,8 +151,10 @@ def _drawn(pictures: Pictures, count: int, recipe: str, *, start: int = 0, step:
         if len(found) == count:
             break
         with suppress(BadPictureError):
-            found.append(pictures.picture(place))
-            seen.add(targets[place])
+            picture, digest = pictures.read(place)
+            if (recorded or {}).get(digest, "train") == "train":
+                found.append(picture)
+                seen.add(targets[place])
     if not found:
         raise DataError("None of the recipe's pictures can be read.")
     return Chosen(found, recipe, classes=tuple(pictures.classes[label] for label in sorted(seen)))

@@ -124,14 +124,16 @@ class Train(Section):
             if first <= self.head_epochs:
                 raise ValueError(
                     f"train.unfreeze has layers learn in epoch {first}, but train.head_epochs "
-                    f"trains the head alone in the first {self.head_epochs}"
+                    f"trains the head alone until epoch {self.head_epochs} ends"
                 )
             if last > self.epochs:
                 raise ValueError(f"train.unfreeze names epoch {last}, after train.epochs")
         elif self.head_epochs + self.unfreeze > self.epochs:
-            raise ValueError("train.head_epochs and train.unfreeze are more than train.epochs")
+            raise ValueError("train.unfreeze and train.head_epochs are more than train.epochs")
         elif self.unfreeze and not self.head_epochs:
-            raise ValueError("the epochs of train.unfreeze follow train.head_epochs, which are 0")
+            raise ValueError(
+                "train.unfreeze follows the epochs of train.head_epochs: set it to 1 or more"
+            )
         return self
 
     def surplus_options(self) -> set[str]:

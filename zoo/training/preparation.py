@@ -154,7 +154,7 @@ def assemble(request: Request, world: World) -> tuple[Prepared, Task]:
     check_worth_freezing(freezing, source, donor)
     description, notes = _described(source, recipe, donor)
     notes += description.notes
-    if source.path is None and request.weights is None and needs_head(recipe.train):
+    if request.weights is None and source.description.is_random and needs_head(recipe.train):
         notes.append(
             "train.head_epochs, unfreeze and backbone_lr_scale are meant for weights that are "
             "trained already: --weights FILE"
