@@ -243,7 +243,7 @@ def _detail(
     while loc and not document.has(loc):
         loc = loc[:-1]
     message, suggestion = _reword(problem["msg"]), None
-    if len(loc) == 1 and (named := re.match(rf"{loc[0]}\.(\w+) ", message)):
+    if len(loc) == 1 and (named := re.match(rf"{re.escape(str(loc[0]))}\.(\w+) ", message)):
         # Of several keys of a section, the message names first the one to blame.
         loc = (*loc, named[1]) if document.has((*loc, named[1])) else loc
     dotted = ".".join(str(part) for part in loc)

@@ -204,6 +204,19 @@ def test_weights_stay_where_they_were_not_all_of_a_file(
     assert moved.exists()
 
 
+def test_weights_beside_never_replace_the_model(
+    trained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(onnx_format, "IN_ONE_FILE_BYTES", 100_000)
+    source = modelfile.resolve(str(trained)).path
+    assert source is not None
+    model = tmp_path / "out.onnx.data"
+    model.write_bytes(source.read_bytes())
+    with pytest.raises(UsageError, match=r"out\.onnx\.data is the model itself"):
+        export_file(str(model), tmp_path / "out.onnx", force=True)
+    assert model.read_bytes() == source.read_bytes()
+
+
 @contextmanager
 def small_files(most_bytes: int) -> Iterator[None]:
     """Inside, a file ends there, as on a disk that is full."""

@@ -10,6 +10,7 @@ from onnx import TensorProto, helper
 
 from tests.conftest import Ended
 from zoo import modelfile
+from zoo.data import sources
 from zoo.data.decode import BadPictureError
 from zoo.data.pictures import ArrayPictures, Found
 from zoo.description import describe
@@ -18,6 +19,7 @@ from zoo.export import export_file, pictures, quantize
 from zoo.export.parity import Comparison, check_agreement
 from zoo.exported import read_exported
 from zoo.modelfile import Source
+from zoo.provenance import task_of
 from zoo.runtimes import open_runtime
 from zoo.runtimes.onnx_files import vet
 
@@ -138,6 +140,17 @@ def test_pictures_to_calibrate_on_are_not_those_compared(trained: Path) -> None:
     seen = {bytes(picture.numpy().tobytes()) for picture in ours}
     both = sum(picture.numpy().tobytes() in seen for picture in theirs)
     assert both < 5  # the digits hold some pictures twice
+
+
+def test_it_is_calibrated_on_what_it_learned_from(trained: Path) -> None:
+    source = modelfile.resolve(str(trained))
+    task = task_of(source)
+    assert task.recorded is not None
+    found = sources.read(task.recipe.dataset, None, None).train
+    split = {found.picture(n).numpy().tobytes(): task.recorded[found.digest(n)]
+             for n in range(len(found))}  # fmt: skip
+    chosen = pictures.calibration(source, 300, recipe_name=None, data=None).pictures
+    assert {split[picture.numpy().tobytes()] for picture in chosen} == {"train"}
 
 
 def in_order_of_classes(*sizes: int) -> ArrayPictures:
