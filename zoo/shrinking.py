@@ -79,9 +79,9 @@ class Zeroed:
     name: str
     """Of the parameter."""
     weights: int
-    before: int
-    """So many of them were zero."""
-    after: int
+    """So many in all."""
+    zeros: int
+    zeros_after: int
 
 
 @dataclass(frozen=True)

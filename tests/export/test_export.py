@@ -164,13 +164,21 @@ def test_weights_too_large_lie_beside(
     assert export._data_path(out, converted, force=True) == data
 
 
+def exported_in_two(
+    model: Path, directory: Path, monkeypatch: pytest.MonkeyPatch
+) -> tuple[Path, Path]:
+    """An ONNX file and its weights beside it."""
+    out = directory / "out.onnx"
+    with monkeypatch.context() as patched:
+        patched.setattr(onnx_format, "IN_ONE_FILE_BYTES", 100_000)
+        export_file(str(model), out)
+    return out, directory / "out.onnx.data"
+
+
 def test_weights_of_a_file_that_was_replaced_go_with_it(
     trained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    out, data = tmp_path / "out.onnx", tmp_path / "out.onnx.data"
-    with monkeypatch.context() as patched:
-        patched.setattr(onnx_format, "IN_ONE_FILE_BYTES", 100_000)
-        export_file(str(trained), out)
+    out, data = exported_in_two(trained, tmp_path, monkeypatch)
     assert onnx_files.external_files(out) == {data: data.stat().st_size}
     other = tmp_path / "other.onnx.data"
     other.write_bytes(b"mine")
@@ -189,10 +197,7 @@ def test_weights_of_a_file_that_was_replaced_go_with_it(
 def test_weights_stay_where_they_were_not_all_of_a_file(
     trained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    out, data = tmp_path / "out.onnx", tmp_path / "out.onnx.data"
-    with monkeypatch.context() as patched:
-        patched.setattr(onnx_format, "IN_ONE_FILE_BYTES", 100_000)
-        export_file(str(trained), out)
+    out, data = exported_in_two(trained, tmp_path, monkeypatch)
     model = onnx.load(str(out), load_external_data=False)
     first = next(one for one in model.graph.initializer if one.external_data)
     moved = tmp_path / "second.data"

@@ -41,7 +41,7 @@ from zoo.errors import UsageError
 if TYPE_CHECKING:
     from zoo.evaluation import Shown
     from zoo.modelfile import Edit, Source
-    from zoo.shrinking import Change, Figures, Shrunk, Version, Zeroed
+    from zoo.shrinking import Change, Figures, Shrunk, Version
 
 LAYERS = (
     Column("name", "Layer"),
@@ -58,8 +58,6 @@ LAYERS_WITH_ACTIVATIONS = (
     Column("activation_after", "Activation after"),
     *LAYERS[5:],
 )
-
-
 ZEROED = (
     Column("name", "Weights"),
     Column("weights", "In all", count, right=True),
@@ -312,7 +310,7 @@ def shrunk_result(found: "Shrunk") -> Result:
     for note in found.notes:
         OUTPUT.note(note)
     layers = [_change(change) for change in found.changes]
-    zeroed = [_zeroed(change) for change in found.zeroed]
+    zeroed = [vars(one) for one in found.zeroed]
     document = {
         "output": None if found.output is None else str(found.output),
         "edits": list(found.description.edits),
@@ -358,15 +356,6 @@ def _columns(layers: Sequence[Mapping[str, Any]]) -> tuple[Column, ...]:
     return LAYERS_WITH_ACTIVATIONS
 
 
-def _zeroed(change: "Zeroed") -> dict[str, Any]:
-    return {
-        "name": change.name,
-        "weights": change.weights,
-        "zeros": change.before,
-        "zeros_after": change.after,
-    }
-
-
 def _rows(found: "Shrunk") -> list[dict[str, Any]]:
     """A row a figure; what is counted has a share that is left."""
     before, after = found.before, found.after
@@ -377,8 +366,11 @@ def _rows(found: "Shrunk") -> list[dict[str, Any]]:
         _row("file, bytes", before.file_bytes, after.file_bytes),
     ]
     if found.zeroed:
-        zeros = [sum(getattr(one, when) for one in found.zeroed) for when in ("before", "after")]
-        rows.append({**_row("weights that are zero", *zeros), "left": None})
+        before_and_after = (
+            sum(one.zeros for one in found.zeroed),
+            sum(one.zeros_after for one in found.zeroed),
+        )
+        rows.append({**_row("weights that are zero", *before_and_after), "left": None})
     if before.latency_ms is not None and after.latency_ms is not None:
         share = after.latency_ms / before.latency_ms
         rows.append({

@@ -14,6 +14,7 @@ from zoo.pruning.cutting import Cut
 from zoo.pruning.dependencies import find_groups
 from zoo.summary import summarize
 from zoo.surgery import Channels
+from zoo.surgery.shapes import outline_of
 
 Gradients = Callable[[nn.Module], dict[str, Tensor]]
 """Of a network's parameters, by name."""
@@ -46,7 +47,7 @@ class Original:
 
 def mult_adds(network: nn.Module, input_shape: Shape) -> int:
     """For one picture; nothing is computed."""
-    return summarize(copy.deepcopy(network).to("meta"), input_shape).mult_adds
+    return summarize(outline_of(network), input_shape).mult_adds
 
 
 def prune_channels(
@@ -148,7 +149,7 @@ def _to_target(
     Raises:
         StructureError: even the largest leaves more.
     """
-    bare = copy.deepcopy(network).to("meta")
+    bare = outline_of(network)
     wanted = share * total
     least: float | None = None
 

@@ -76,7 +76,9 @@ def without_channels(
     Raises:
         UsageError, StructureError: see `prune_channels`.
     """
-    original = Original.of(before.network, before.description.input_shape)
+    original = None
+    if wish.steps > 1:
+        original = Original.of(before.network, before.description.input_shape)
 
     def pruned(version: Version, part: Wish) -> Version:
         network = copy.deepcopy(version.network)
@@ -92,8 +94,11 @@ def without_channels(
         )
         return _with_channels(version, network, edit)
 
-    if wish.steps > 1:
-        pruned(before, wish)  # what can't be is refused before anything is trained
+    if original is None:
+        version = pruned(before, wish)
+        on_step(1, version)
+        return version
+    pruned(before, wish)  # what can't be is refused before anything is trained
     version = before
     for step in range(1, wish.steps + 1):
         part, is_last = wish.up_to(step), step == wish.steps
